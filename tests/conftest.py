@@ -1,0 +1,136 @@
+"""What the tests share: where real speech lies, which system parts are here, a stock model."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+ROOT = Path(__file__).parent.parent
+DEMO_RECORDING = ROOT / "langidd" / "demo" / "conversation.ogg"
+PARTS = {
+    "mosquitto": ("mosquitto", "apt install mosquitto mosquitto-clients"),
+    "mosquitto_sub": ("mosquitto_sub", "apt install mosquitto-clients"),
+    "ffmpeg": ("ffmpeg", "apt install ffmpeg"),
+    "espeak-ng": ("espeak-ng", "apt install espeak-ng"),
+    "openssl": ("openssl", "apt install openssl"),
+    "systemd-analyze": ("systemd-analyze", "apt install systemd"),
+    "pulseaudio": ("pulseaudio", "apt install pulseaudio"),
+}
+
+
+def require(part: str) -> None:
+    """Skip the test where a system part is missing; fail it where all were promised."""
+    if part == "portaudio":
+        missing = _portaudio_fault()
+    elif part == "gst-rtsp-server":
+        missing = _gstreamer_fault()
+    else:
+        command, advice = PARTS[part]
+        missing = None if shutil.which(command) else f"{part} is not installed ({advice})"
+    if missing is None:
+        return
+    if os.environ.get("LANGIDD_REQUIRE_ALL") == "1":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def _portaudio_fault() -> str | None:
+    try:
+        importlib.import_module("sounddevice")
+    except OSError as error:
+        return f"PortAudio is not installed ({error}; apt install libportaudio2)"
+    return None
+
+
+def _gstreamer_fault() -> str | None:
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    python = Path("/usr/bin/python3")
+    if (
+        python.exists()
+        and not subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode
+    ):
+        return None
+    return (
+        "GStreamer's RTSP server is not installed (apt install gir1.2-gst-rtsp-server-1.0 "
+        "python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)"
+    )
+
+
+def shared() -> Path:
+    """The directory of real speech and weights, beside the checkout or named by a variable."""
+    place = Path(os.environ.get("LANGIDD_SHARED", ROOT.parent / "shared"))
+    if not (place / "speech").is_dir():
+        message = f"no real speech at {place} (set LANGIDD_SHARED)"
+        if os.environ.get("LANGIDD_REQUIRE_ALL") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return place
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """Real speech in Common Voice's layout: `<language>/clips`, `<language>/dev.tsv`."""
+    return shared() / "speech"
+
+
+@pytest.fixture(scope="session")
+def encoder_weights() -> Path:
+    """The real Whisper-base encoder, without a head."""
+    return shared() / "weights" / "whisper-base-encoder"
+
+
+@pytest.fixture(scope="session")
+def conversation() -> npt.NDArray[np.float32]:
+    """The demo's recording, `(n,) float32` at 16 kHz: Uzbek, Russian, English."""
+    import av
+
+    with av.open(str(DEMO_RECORDING)) as container:
+        resampler = av.AudioResampler("flt", "mono", 16_000)
+        frames = [
+            out.to_ndarray()[0]
+            for frame in container.decode(audio=0)
+            for out in resampler.resample(frame)
+        ]
+    return np.concatenate(frames)
+
+
+@pytest.fixture(scope="session")
+def stock_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stock checkpoint of random weights, saved as anybody's fine-tuned Whisper is."""
+    import torch
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForAudioClassification
+
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        num_mel_bins=80,
+        d_model=64,
+        encoder_layers=2,
+        encoder_attention_heads=4,
+        encoder_ffn_dim=128,
+        decoder_layers=1,
+        decoder_attention_heads=4,
+        decoder_ffn_dim=128,
+        vocab_size=100,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+        decoder_start_token_id=0,
+        classifier_proj_size=32,
+        id2label={0: "uz", 1: "ru", 2: "en"},
+        label2id={"uz": 0, "ru": 1, "en": 2},
+        init_std=0.2,
+    )
+    place = tmp_path_factory.mktemp("stock")
+    WhisperForAudioClassification(config).save_pretrained(place)
+    WhisperFeatureExtractor(feature_size=80).save_pretrained(place)
+    return place
