@@ -1,0 +1,151 @@
+"""Which recordings there are: Common Voice directories and plain manifests."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from langidd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SPLITS: Final = ("train", "dev", "test")
+OTHER: Final = "other"
+"""The class of every language that the model does not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording, before it is decoded.
+
+    `language` is the class to learn, `locale` what is really spoken (they differ for
+    the class `other`); `corpus` is who collected it; `speaker` is unique over all
+    corpora.
+    """
+
+    path: Path
+    language: str
+    locale: str
+    corpus: str
+    speaker: str
+    split: str
+
+
+def read_corpora(roots: Iterable[Path], languages: Sequence[str]) -> list[Clip]:
+    """Read every clip that `roots` list.
+
+    A root is a directory of Common Voice languages (`uz/train.tsv`, `uz/clips/`), one
+    such language, or a manifest file. Languages outside `languages` become `other`.
+
+    Raises:
+        ConfigError: a root is neither, or lists nothing.
+
+    """
+    clips: list[Clip] = []
+    for root in roots:
+        before = len(clips)
+        if root.is_file():
+            clips += read_manifest(root, languages)
+        elif any((root / f"{split}.tsv").is_file() for split in SPLITS):
+            clips += read_common_voice(root, languages)
+        else:
+            for directory in sorted(path for path in root.glob("*") if path.is_dir()):
+                clips += read_common_voice(directory, languages)
+        if len(clips) == before:
+            raise ConfigError(
+                f"{root}: no recordings; expected <language>/train.tsv beside clips/, "
+                "or a manifest with the columns path, language, speaker, split"
+            )
+    return clips
+
+
+def read_common_voice(directory: Path, languages: Sequence[str]) -> Iterator[Clip]:
+    """Clips of one language in Common Voice's layout.
+
+    `locale` says the language, the directory's name where there is no such column;
+    the column `source` says the corpus, `common-voice` where there is none. A path
+    without an extension is an MP3, as in Common Voice's early releases.
+    """
+    for split in SPLITS:
+        table = directory / f"{split}.tsv"
+        if not table.is_file():
+            continue
+        for row in _rows(table):
+            locale = _base(row.get("locale") or directory.name)
+            corpus = row.get("source") or "common-voice"
+            name = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"
+            yield Clip(
+                path=directory / "clips" / name,
+                language=locale if locale in languages else OTHER,
+                locale=locale,
+                corpus=corpus,
+                speaker=f"{corpus}/{row['client_id']}",
+                split=split,
+            )
+
+
+def read_manifest(table: Path, languages: Sequence[str]) -> Iterator[Clip]:
+    """Clips of a table: `path, language, speaker, split`, commas or tabs between.
+
+    Paths are relative to the table. A column `corpus` may name the collection, so
+    that it is balanced and reported by itself; else the table's name does.
+
+    Raises:
+        ConfigError: a column is missing, or a split is none of `SPLITS`.
+
+    """
+    for row in _rows(table):
+        missing = {"path", "language", "speaker", "split"} - set(row)
+        if missing:
+            raise ConfigError(f"{table}: the column {sorted(missing)[0]!r} is missing")
+        if row["split"] not in SPLITS:
+            raise ConfigError(f"{table}: split {row['split']!r} is none of {', '.join(SPLITS)}")
+        locale = _base(row["language"])
+        corpus = row.get("corpus") or table.stem
+        yield Clip(
+            path=table.parent / row["path"],
+            language=locale if locale in languages else OTHER,
+            locale=locale,
+            corpus=corpus,
+            speaker=f"{corpus}/{row['speaker']}",
+            split=row["split"],
+        )
+
+
+def refuse_shared_speakers(clips: Iterable[Clip]) -> None:
+    """Make sure that nobody is heard in two splits.
+
+    Raises:
+        ConfigError: names one speaker and the splits.
+
+    """
+    splits: dict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        splits[clip.speaker].add(clip.split)
+    shared = {speaker: found for speaker, found in splits.items() if len(found) > 1}
+    if shared:
+        speaker, found = next(iter(shared.items()))
+        raise ConfigError(
+            f"{len(shared)} speakers are in more than one split, for one {speaker} in "
+            f"{' and '.join(sorted(found))}: figures from such splits mean nothing; "
+            "move all of a speaker's clips into one"
+        )
+
+
+def _base(locale: str) -> str:
+    return locale.replace("_", "-").split("-")[0].lower()
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows; Common Voice never quotes, spreadsheets do."""
+    with table.open(encoding="utf-8", newline="") as lines:
+        header = lines.readline()
+        lines.seek(0)
+        if "\t" in header:
+            yield from csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            yield from csv.DictReader(lines)
