@@ -1,0 +1,175 @@
+"""The three layers: the TOML file, the `LANGIDD_…` variables over it, the flags over both."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from langidd.config.complaints import explain, key_text, suggestion
+from langidd.config.models import Settings
+from langidd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PATH: Final = Path("/etc/langidd/config.toml")
+
+PREFIX: Final = "LANGIDD_"
+
+NO_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "REQUIRE_ALL"})
+"""Variables with our prefix that are no settings: the file's place, and the tests' own."""
+
+FILE_BYTES: Final = 4 * 2**20
+
+
+class _Environment(Settings, BaseSettings):
+    """The models again, as pydantic-settings wants them to read variables by."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
+    )
+
+
+def load_settings(
+    path: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environment: bool = True,
+) -> Settings:
+    """Read the settings.
+
+    `path` is the TOML file (None: no file). `flags` is a nested mapping of what the
+    command line gave; it wins over the environment, which wins over the file. Lists
+    (sources) replace each other whole, except that `LANGIDD_SOURCES__0__PASSWORD`
+    and the like reach into one.
+
+    Raises ConfigError, in one line without secrets.
+    """
+    file = _read(path) if path is not None else {}
+    variables = _variables() if environment else {}
+    given = _over(_over(file, variables), dict(flags or {}))
+    if environment and not given.get("state_directory") and os.environ.get("STATE_DIRECTORY"):
+        # systemd gives several, joined by colons, where a unit names several.
+        given["state_directory"] = os.environ["STATE_DIRECTORY"].split(":")[0]
+    directory = path.parent if path is not None else Path()
+    try:
+        return Settings.model_validate(given, context={"directory": directory})
+    except ValidationError as error:
+        location, text = explain(error, Settings, given)
+        origin = _origin(location, path, variables, flags or {})
+        raise ConfigError(origin + text) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > FILE_BYTES:
+        raise ConfigError(f"{path} holds over {FILE_BYTES} bytes; that is no configuration")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        place = str(error).rpartition("(")[2].rstrip(")") if "(" in str(error) else "somewhere"
+        # The parser's own words may quote the file, and the file may hold a password.
+        raise ConfigError(
+            f"{path} is no TOML {place}; look for a missing quote, bracket or ="
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+
+
+def _variables() -> dict[str, Any]:
+    """Return what the environment sets, each text turned into the type of its key."""
+    known = Settings.model_fields
+    for name in os.environ:
+        if not name.upper().startswith(PREFIX):
+            continue
+        key = name[len(PREFIX) :].partition("__")[0].lower()
+        if key not in known and name[len(PREFIX) :].upper() not in NO_SETTINGS:
+            near = suggestion(key, known)
+            raise ConfigError(f"unknown variable {key_text([name])}{near}")
+    try:
+        raw = EnvSettingsSource(_Environment)()
+    except SettingsError:
+        # Its text quotes the value; the key is found by asking for each alone.
+        raise ConfigError(_unparsed()) from None
+    return {key: _typed(value, known[key].annotation) for key, value in raw.items()}
+
+
+def _unparsed() -> str:
+    for name, value in os.environ.items():
+        if name.upper().startswith(PREFIX) and value.strip()[:1] in {"[", "{"}:
+            return f"{name}: the value is no JSON; lists and tables are given as JSON"
+    return "a LANGIDD_… variable is no JSON; lists and tables are given as JSON"
+
+
+def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a kind of type
+    """Turn the texts of variables into what their keys are; what does not fit stays text."""
+    if isinstance(value, dict):
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            fields = annotation.model_fields
+            return {
+                key: _typed(inner, fields[key].annotation) if key in fields else inner
+                for key, inner in value.items()
+            }
+        if get_origin(annotation) is Annotated:
+            return _typed(value, get_args(annotation)[0])
+        if get_origin(annotation) is list:
+            return {index: _typed(inner, get_args(annotation)[0]) for index, inner in value.items()}
+        return value
+    if not isinstance(value, str):
+        return value
+    try:
+        return TypeAdapter(annotation).validate_strings(value)
+    except (ValidationError, ValueError):
+        return value
+
+
+def _over(below: Any, above: Any) -> Any:
+    """Lay one layer over another: tables merge, everything else is replaced."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        merged = dict(below)
+        for key, value in above.items():
+            merged[key] = _over(merged[key], value) if key in merged else value
+        return merged
+    if isinstance(below, list) and isinstance(above, dict) and _indexes(above, len(below)):
+        return [_over(item, above.get(str(index), {})) for index, item in enumerate(below)]
+    return above
+
+
+def _indexes(table: Mapping[str, Any], length: int) -> bool:
+    return all(key.isdigit() and int(key) < length for key in table)
+
+
+def _origin(
+    location: tuple[int | str, ...],
+    path: Path | None,
+    variables: Mapping[str, Any],
+    flags: Mapping[str, Any],
+) -> str:
+    """Say which layer the key at fault came from."""
+    if _holds(flags, location):
+        return ""
+    if _holds(variables, location):
+        return PREFIX + "__".join(str(part).upper() for part in location) + ": "
+    return f"{path}: " if path is not None else ""
+
+
+def _holds(layer: Any, location: tuple[int | str, ...]) -> bool:
+    for part in location:
+        if isinstance(layer, dict) and str(part) in layer:
+            layer = layer[str(part)]
+        elif isinstance(layer, list) and isinstance(part, int) and part < len(layer):
+            layer = layer[part]
+        else:
+            return False
+    return bool(location)
