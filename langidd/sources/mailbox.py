@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -29,6 +33,7 @@ class Mailbox(Generic[T]):
         self._ended = False
         self._error: BaseException | None = None
         self._abandoned = False
+        self._left = asyncio.Event()
 
     @property
     def abandoned(self) -> bool:
@@ -91,11 +96,24 @@ class Mailbox(Generic[T]):
             self._items.clear()
             self._space.notify_all()
 
+    def leave(self) -> None:
+        """Say, last of all, that the thread is done (any thread)."""
+        self._call(self._left.set)
+
+    async def left(self, within_s: float) -> bool:
+        """Wait a little for the thread to be done; False when it is not."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._left.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def _wake(self) -> None:
-        # After `abandon` the loop may be closed while the thread still runs.
-        if not self._abandoned and not self._loop.is_closed():
-            try:
-                self._loop.call_soon_threadsafe(self._arrived.set)
-            except RuntimeError:
-                # The loop was closed between the question and the call.
-                self._abandoned = True
+        if not self._abandoned:
+            self._call(self._arrived.set)
+
+    def _call(self, what: Callable[[], None]) -> None:
+        # A thread that hung may outlive the loop, which then needs no waking.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what)

@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 MOST_HANGING: Final = 4
 """Reader threads of one source that may hang at once; beyond, none is started."""
 
+_PARTING_S: Final = 0.5
+"""How long a thread is waited for when nobody fetches any more."""
+
 
 class Reader:
     """Starts reader threads for one source and keeps account of those that hang.
@@ -70,6 +73,9 @@ class Reader:
         finally:
             mailbox.abandon()
             self._left.append(thread)
+            # One that is well stops at its next packet; only one that hangs is left.
+            if not await mailbox.left(within_s=_PARTING_S):
+                self.hanging()
 
     def hanging(self) -> int:
         """How many threads were left behind and have not returned yet."""
@@ -89,6 +95,12 @@ class Reader:
         return len(alive)
 
     def _run(self, read: Callable[[Mailbox[Chunk]], None], mailbox: Mailbox[Chunk]) -> None:
+        try:
+            self._read(read, mailbox)
+        finally:
+            mailbox.leave()
+
+    def _read(self, read: Callable[[Mailbox[Chunk]], None], mailbox: Mailbox[Chunk]) -> None:
         try:
             read(mailbox)
         except SourceError as error:
