@@ -62,7 +62,7 @@ def explain(
         return location, f"{key} is missing; it must be {allowed(annotation)}"
     said = detail["msg"].removeprefix("Value error, ") if detail["type"] == "value_error" else ""
     if said and not said.startswith("must"):
-        named = not key or said.startswith(f"{key}.")
+        named = not key or said.startswith((f"{key}.", f"{key} "))
         return location, _short(
             redact(said), 400
         ) if named else f"{key}: {_short(redact(said), 400)}"

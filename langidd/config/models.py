@@ -23,6 +23,7 @@ from langidd.config.fields import (
     read_secret,
 )
 from langidd.errors import ConfigError
+from langidd.mqtt.topics import slug, slugs
 from langidd.presets import PRESETS, DeciderSettings, decider_settings
 from langidd.secrets import redact_url, url_secrets
 
@@ -377,18 +378,13 @@ class Settings(Table):
     @model_validator(mode="after")
     def _names(self) -> Self:
         try:
-            from langidd.mqtt.topics import slug
-        except ImportError:
-            slug = str.lower
-        seen: dict[str, str] = {}
-        for source in self.sources:
-            topic = slug(source.name)
-            if topic in seen:
-                raise ValueError(
-                    f"sources {seen[topic]!r} and {source.name!r} would share the topic {topic}; "
-                    "each name must make its own"
-                )
-            seen[topic] = source.name
+            slug(self.node)
+        except ConfigError as error:
+            raise ValueError(f"node: {error}") from None
+        try:
+            slugs(source.name for source in self.sources)
+        except ConfigError as error:
+            raise ValueError(f"sources: {error}") from None
         if sum(source.file == "-" for source in self.sources) > 1:
             raise ValueError("two sources read standard input; only one can")
         return self

@@ -1,0 +1,111 @@
+"""The command line: it parses and calls; what it calls is imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from langidd import __version__
+from langidd.errors import LangiddError
+
+EXIT_WRONG = 2
+"""The exit status of whatever the person can put right: a setting, a device, a file."""
+
+EXIT_INTERRUPTED = 130
+
+
+class OneLineErrors(TyperGroup):
+    """Turns our own errors into one line and exit status 2, Ctrl-C into a quiet end."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LangiddError as error:
+            _tell(error)
+            raise typer.Exit(EXIT_WRONG) from None
+        except BaseExceptionGroup as group:
+            # Tasks that run together fail together.
+            ours = group.subgroup(LangiddError)
+            if ours is None or group.split(LangiddError)[1] is not None:
+                raise
+            _tell(first_of(ours))
+            raise typer.Exit(EXIT_WRONG) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def first_of(group: BaseExceptionGroup[LangiddError]) -> LangiddError:
+    """Return the first error within groups of groups."""
+    inner = group.exceptions[0]
+    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _tell(error: LangiddError) -> None:
+    from langidd.secrets import redact
+
+    typer.echo(f"langidd: {' '.join(redact(str(error)).split())}", err=True)
+
+
+app = typer.Typer(
+    name="langidd",
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `langidd demo`, then `langidd listen --device 0`.",
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"langidd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def langidd(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _version(wanted=value),
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Says which language is being spoken, from microphones, cameras and files, over MQTT.
+
+    Audio never leaves this machine.
+
+    Settings come from a TOML file, from LANGIDD_… variables (LANGIDD_MQTT__HOST is the
+    key mqtt.host) and from flags; flags win over variables, variables over the file.
+    """
+
+
+def _register() -> None:
+    """Add the commands, in the order in which a person needs them."""
+    for name in ("demo", "devices", "listen", "classify", "check", "run"):
+        module = importlib.import_module(f"langidd.cli.{name}")
+        app.command(name)(getattr(module, name))
+    for name in ("score", "tune"):
+        # Their files belong to langidd.scoring's wrappers; each is a plain function.
+        if find_spec(f"langidd.cli.{name}") is not None:
+            module = importlib.import_module(f"langidd.cli.{name}")
+            app.command(name)(getattr(module, name))
+    app.add_typer(importlib.import_module("langidd.cli.service").app, name="service")
+
+
+_register()
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

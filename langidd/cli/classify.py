@@ -1,0 +1,209 @@
+"""`langidd classify`: the languages of whole recordings."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from langidd.cli.flags import (
+    Compute,
+    ConfigFile,
+    Languages,
+    LogLevel,
+    Model,
+    Preset,
+    Set,
+    assignments,
+    codes,
+    nested,
+)
+from langidd.errors import ConfigError, LangiddError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from langidd.classify import FileResult
+    from langidd.config import Settings
+
+
+def classify(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings in any format.")],
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a file and line.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="CSV with a header; one row a span of a language.")
+    ] = False,
+    languages: Languages = None,
+    preset: Preset = None,
+    model: Model = None,
+    compute: Compute = None,
+    config: ConfigFile = None,
+    settings: Set = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Say which languages are spoken in recordings, and when.
+
+    A file that cannot be read gets one line on standard error; the others go on, and
+    the exit status is 1.
+
+    **Examples**
+
+        langidd classify interview.m4a
+        langidd classify *.ogg --languages uz,ru --csv > languages.csv
+        langidd classify meeting.mp4 --json | jq .spans
+    """
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv are both given; one is allowed")
+    from langidd.config import load_settings
+    from langidd.logs import configure_logs
+
+    flags = nested(
+        {
+            **assignments(settings),
+            "model.path": model,
+            "model.device": compute,
+            "decision.preset": preset,
+            "log.level": log_level or "warning",
+        }
+    )
+    loaded = load_settings(config, flags)
+    configure_logs(loaded.log, loaded.secrets())
+    failed: list[str] = []
+    results = _results(files, loaded, codes(languages), failed)
+    if as_json:
+        for result in results:
+            typer.echo(json.dumps(_as_object(result), ensure_ascii=False))
+    elif as_csv:
+        _write_csv(results)
+    else:
+        _show_table(list(results))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _results(
+    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[str]
+) -> Iterator[FileResult]:
+    """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    from langidd.classifier import load_classifier
+    from langidd.classify import classify_file
+
+    chosen = settings.model
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task("opening the model", total=len(files))
+        classifier = load_classifier(
+            chosen.path, device=chosen.device, context=chosen.context, threads=chosen.threads
+        )
+        for file in files:
+            bar.update(task, description=file.name)
+            try:
+                yield classify_file(file, classifier, settings, candidates=candidates)
+            except LangiddError as error:
+                failed.append(str(file))
+                text = " ".join(str(error).split())
+                line = text if str(file) in text or file.name in text else f"{file}: {text}"
+                typer.echo(f"langidd: {line}", err=True)
+            bar.advance(task)
+
+
+def _as_object(result: FileResult) -> dict[str, Any]:
+    return {
+        "file": str(result.path),
+        "language": result.language,
+        "confidence": round(result.confidence, 4),
+        "speech_s": round(result.speech_s, 3),
+        "duration_s": round(result.duration_s, 3),
+        "spans": [
+            {
+                "start_s": round(start_s, 3),
+                "end_s": round(end_s, 3),
+                "language": language,
+                "confidence": round(confidence, 4),
+            }
+            for start_s, end_s, language, confidence in result.spans
+        ],
+    }
+
+
+def _write_csv(results: Iterator[FileResult]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["file", "start_s", "end_s", "language", "confidence", "file_language"])
+    for result in results:
+        for start_s, end_s, language, confidence in result.spans:
+            row = (f"{start_s:.3f}", f"{end_s:.3f}", language, f"{confidence:.4f}")
+            writer.writerow([result.path, *row, result.language])
+        sys.stdout.flush()
+
+
+def _show_table(results: list[FileResult]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from langidd.cli.timeline import legend, timeline
+
+    if not results:
+        return
+    console = Console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("file", "language", "sure", "speech", "length"):
+        table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
+    for result in results:
+        table.add_row(
+            Text(result.path.name, overflow="fold"),
+            result.language,
+            f"{result.confidence:.0%}",
+            minutes(result.speech_s),
+            minutes(result.duration_s),
+        )
+    console.print(table)
+    width = min(console.width - 14, 100)
+    for result in results:
+        if not result.spans:
+            continue
+        console.print()
+        console.print(Text(result.path.name, style="bold"))
+        console.print(
+            Text("0:00 ").append_text(timeline(result.spans, result.duration_s, width)),
+            minutes(result.duration_s),
+            highlight=False,
+            soft_wrap=True,
+        )
+        console.print(Text("     ").append_text(legend(result.spans)))
+        for start_s, end_s, language, confidence in result.spans:
+            console.print(
+                f"     {minutes(start_s)} – {minutes(end_s)}  {language:<4} {confidence:4.0%}",
+                highlight=False,
+            )
+
+
+def minutes(seconds: float) -> str:
+    """Return `1:02:03` or `2:03`."""
+    hours, rest = divmod(round(seconds), 3600)
+    whole, left = divmod(rest, 60)
+    return f"{hours}:{whole:02d}:{left:02d}" if hours else f"{whole}:{left:02d}"

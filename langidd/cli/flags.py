@@ -1,0 +1,119 @@
+"""The flags that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from langidd.errors import ConfigError
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="A TOML file of settings."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Any setting by its key, as in the file: -s decision.enter=0.9",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A shipped model's name, a directory, or a Hugging Face hub name (uz-ru-en).",
+    ),
+]
+Compute = Annotated[
+    str | None,
+    typer.Option("--compute", metavar="auto|cpu|cuda", help="Where the model runs."),
+]
+Languages = Annotated[
+    str | None,
+    typer.Option(
+        "--languages",
+        "-l",
+        metavar="UZ,RU,…",
+        help="The languages that are spoken here; fewer make surer.",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="fast|balanced|steady", help="How soon, or how sure, a change is told."),
+]
+LogLevel = Annotated[
+    str | None,
+    typer.Option(
+        "--log-level", metavar="LEVEL", help="The least to show: debug, info, warning or error."
+    ),
+]
+
+
+def nested(pairs: dict[str, Any]) -> dict[str, Any]:
+    """Turn `{"mqtt.host": "x"}` into `{"mqtt": {"host": "x"}}`, without what is None."""
+    tree: dict[str, Any] = {}
+    for key, value in pairs.items():
+        if value is None:
+            continue
+        *tables, last = key.split(".")
+        branch = tree
+        for table in tables:
+            branch = branch.setdefault(table, {})
+            if not isinstance(branch, dict):
+                raise ConfigError(f"--set {key}: {table} is a value already, not a table")
+        branch[last] = value
+    return tree
+
+
+def assignments(texts: list[str] | None) -> dict[str, Any]:
+    """Read `KEY=VALUE` of `--set`: a value as in TOML, or plain text without quotes."""
+    pairs: dict[str, Any] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key or not all(key.split(".")):
+            shown = key if key.isprintable() else "…"
+            raise ConfigError(f"--set {shown}: it must be KEY=VALUE, as in mqtt.port=1883")
+        pairs[key] = _value(value.strip())
+    return pairs
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError, RecursionError):
+        return text
+
+
+def codes(text: str | None) -> list[str] | None:
+    """Split `uz,ru,en`."""
+    return None if text is None else [code.strip() for code in text.split(",") if code.strip()]
+
+
+def broker(url: str | None) -> dict[str, Any]:
+    """Turn `mqtt[s]://[user[:password]@]host[:port]`, or a host alone, into settings."""
+    if url is None:
+        return {}
+    try:
+        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        port = parts.port
+    except ValueError:
+        raise ConfigError("--mqtt is no URL; it must be mqtt://host or mqtts://host:8883") from None
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise ConfigError("--mqtt: it must be mqtt://host or mqtts://host:8883, without a path")
+    return {
+        "mqtt.host": parts.hostname,
+        "mqtt.port": port,
+        "mqtt.username": unquote(parts.username) if parts.username else None,
+        "mqtt.password": unquote(parts.password) if parts.password else None,
+        "mqtt.tls.enabled": True if parts.scheme == "mqtts" else None,
+    }

@@ -1,0 +1,54 @@
+"""`langidd service`: puts the systemd unit and what it needs in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Put the systemd service in place, or take it away.",
+)
+
+Root = Annotated[Path, typer.Option(metavar="DIR", help="Write below this directory instead of /.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+@app.command()
+def install(
+    *,
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Let the service use sound cards.")
+    ] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Let the service use an NVIDIA GPU.")] = False,
+    dry_run: DryRun = False,
+    root: Root = Path("/"),
+) -> None:
+    """Write the unit, its drop-ins, the directories and an example configuration.
+
+    The service runs as a user of its own that systemd makes while it runs. A
+    configuration that is there already stays as it is. Each thing done is shown.
+
+    **Examples**
+
+        sudo langidd service install --dry-run
+        sudo langidd service install --microphone
+        sudo systemctl enable --now langidd
+    """
+    from langidd.systemd.installation import install as put
+
+    drop_ins = [name for name, wanted in {"microphone": microphone, "gpu": gpu}.items() if wanted]
+    for line in put(root, drop_ins, dry_run=dry_run):
+        typer.echo(line)
+
+
+@app.command()
+def uninstall(*, dry_run: DryRun = False, root: Root = Path("/")) -> None:
+    """Take the unit and its drop-ins away; the configuration and the state stay."""
+    from langidd.systemd.installation import uninstall as take
+
+    for line in take(root, dry_run=dry_run):
+        typer.echo(line)
