@@ -30,7 +30,7 @@ class Preparation:
 
     min_speech_s: float = 0.5
     max_clip_s: float = 60.0
-    max_speaker_s: float = 1800.0
+    max_speaker_s: float = 3600.0
     workers: int = 2
 
 

@@ -1,0 +1,136 @@
+"""Figures out of scores: accuracy, F1, calibration, AUROC, intervals.
+
+`truth` and `predicted` are arrays of language codes; a language outside the targets is
+`other`. Everything is numpy, so that it can be checked by hand; F1 and AUROC are
+scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from sklearn.metrics import f1_score, roc_auc_score
+
+from langidd.decider import temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from langidd.values import Calibration
+
+    Strings = npt.NDArray[np.str_]
+    Numbers = npt.NDArray[np.float64]
+
+TURKIC: Final = frozenset(
+    {"az", "ba", "crh", "cv", "kaa", "kk", "ky", "nog", "tk", "tr", "tt", "ug"}
+)
+"""Uzbek's relatives: the hard part of `other`."""
+BINS: Final = 15
+"""Of the calibration error: as in Guo et al., "On Calibration of Modern Neural
+Networks" (2017)."""
+
+
+def calibrated(
+    logits: npt.NDArray[np.float32], duration_s: Numbers, calibration: Calibration
+) -> Numbers:
+    """Probabilities `(rows, labels)`: softmax at the temperature of each row's duration."""
+    scale = np.array([temperature(calibration, float(seconds)) for seconds in duration_s])
+    scaled = logits.astype(np.float64) / scale.reshape(-1, 1)
+    scaled -= scaled.max(axis=1, keepdims=True)
+    weights = np.exp(scaled)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def recalls(truth: Strings, predicted: Strings, languages: Sequence[str]) -> dict[str, float]:
+    """Of each language's rows, the share that was called so; no rows, no entry."""
+    return {
+        language: float(np.mean(predicted[truth == language] == language))
+        for language in languages
+        if np.any(truth == language)
+    }
+
+
+def macro_accuracy(truth: Strings, predicted: Strings, languages: Sequence[str]) -> float:
+    """Mean of the recalls: each language counts as much, however many clips it has."""
+    return float(np.mean(list(recalls(truth, predicted, languages).values())))
+
+
+def macro_f1(truth: Strings, predicted: Strings, languages: Sequence[str]) -> float:
+    """Mean F1 over the languages; rows of others count as false alarms where they are in."""
+    return float(
+        f1_score(truth, predicted, labels=list(languages), average="macro", zero_division=0.0)
+    )
+
+
+def confusion(
+    truth: Strings, predicted: Strings, rows: Sequence[str], columns: Sequence[str]
+) -> list[list[int]]:
+    """Counts: row by row what each true language was called."""
+    return [
+        [int(np.sum((truth == row) & (predicted == column))) for column in columns] for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Confidence against accuracy, bin by bin; `error` is their mean distance (ECE)."""
+
+    confidence: list[float]
+    accuracy: list[float]
+    count: list[int]
+    error: float
+
+
+def reliability(confidence: Numbers, right: npt.NDArray[np.bool_], bins: int = BINS) -> Reliability:
+    """Bins of equal width over 0-1; empty ones are left out.
+
+    The expected calibration error weighs each bin's |confidence - accuracy| by its rows.
+    """
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    filled = [number for number in range(bins) if np.any(place == number)]
+    mean = [float(confidence[place == number].mean()) for number in filled]
+    hit = [float(right[place == number].mean()) for number in filled]
+    count = [int(np.sum(place == number)) for number in filled]
+    total = max(sum(count), 1)
+    error = sum(n * abs(c - a) for n, c, a in zip(count, mean, hit, strict=True)) / total
+    return Reliability(mean, hit, count, error)
+
+
+def auroc(unknown: npt.NDArray[np.bool_], score: Numbers) -> float | None:
+    """How well `score` tells the unknown from the known; None where one kind is missing."""
+    if unknown.all() or not unknown.any():
+        return None
+    return float(roc_auc_score(unknown, score))
+
+
+def bootstrap_by_speaker(
+    truth: Strings,
+    predicted: Strings,
+    speaker: Strings,
+    languages: Sequence[str],
+    *,
+    rounds: int = 2000,
+    seed: int = 17,
+) -> tuple[float, float]:
+    """95 % interval of the macro accuracy, speakers drawn with replacement.
+
+    Clips of one speaker are right or wrong together, so that drawing clips would
+    promise too much. Speakers are drawn within their language.
+    """
+    draw = np.random.default_rng(seed)
+    rates = []
+    for language in languages:
+        rows = truth == language
+        if not rows.any():
+            continue
+        names, owner = np.unique(speaker[rows], return_inverse=True)
+        right = np.bincount(owner, predicted[rows] == language, minlength=len(names))
+        total = np.bincount(owner, minlength=len(names))
+        drawn = draw.integers(0, len(names), (rounds, len(names)))
+        rates.append(right[drawn].sum(axis=1) / total[drawn].sum(axis=1))
+    low, high = np.percentile(np.mean(rates, axis=0), [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,106 @@
+"""The classifier in training: a stock Whisper one that also takes short features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import WhisperConfig, WhisperForAudioClassification
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TrimmedWhisper(WhisperForAudioClassification):  # type: ignore[misc]
+    """A `WhisperForAudioClassification` whose encoder runs on the frames there are.
+
+    The weights and the configuration are the stock ones, and so is what comes out for
+    3,000 frames; for fewer the position embeddings are sliced and the mean goes over
+    the positions that exist.
+    """
+
+    def forward(
+        self, input_features: torch.Tensor, labels: torch.Tensor | None = None, **_: Any
+    ) -> SequenceClassifierOutput:
+        """`(b, 80, frames)`, frames even, to logits `(b, labels)`."""
+        hidden = nn.functional.gelu(self.encoder.conv1(input_features))
+        hidden = nn.functional.gelu(self.encoder.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + self.encoder.embed_positions.weight[: hidden.shape[1]]
+        states = [hidden]
+        for layer in self.encoder.layers:
+            out = layer(hidden, None)
+            hidden = out[0] if isinstance(out, tuple) else out
+            states.append(hidden)
+        states[-1] = self.encoder.layer_norm(hidden)
+        if self.config.use_weighted_layer_sum:
+            weights = nn.functional.softmax(self.layer_weights, dim=-1)
+            hidden = torch.stack(states, dim=1).mul(weights.view(1, -1, 1, 1)).sum(dim=1)
+        else:
+            hidden = states[-1]
+        logits = self.classifier(self.projector(hidden).mean(dim=1))
+        loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def fresh_model(
+    checkpoint: str,
+    labels: Sequence[str],
+    *,
+    layers: int | None = None,
+    weighted_layer_sum: bool = False,
+    dropout: float = 0.0,
+) -> TrimmedWhisper:
+    """Take any Whisper checkpoint's encoder (its first `layers`), with a new head."""
+    config = WhisperConfig.from_pretrained(checkpoint)
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.use_weighted_layer_sum = weighted_layer_sum
+    config.dropout = dropout
+    config.architectures = ["WhisperForAudioClassification"]
+    if layers is not None:
+        config.encoder_layers = min(layers, config.encoder_layers)
+        config.num_hidden_layers = config.encoder_layers
+    return TrimmedWhisper.from_pretrained(checkpoint, config=config, dtype=torch.float32)
+
+
+def parameter_groups(
+    model: TrimmedWhisper,
+    *,
+    head_lr: float,
+    top_lr: float,
+    layer_decay: float,
+    frozen_layers: int,
+    weight_decay: float,
+) -> list[dict[str, Any]]:
+    """Optimiser groups: each lower layer learns `layer_decay` times as fast.
+
+    The convolutions, the position embeddings and the lowest `frozen_layers` stay as
+    they were: what is low in the encoder is sound, not language, and the few corpora
+    at hand would teach it their microphones.
+    """
+    rates: dict[str, float] = {}
+    top = model.config.encoder_layers
+    for name, parameter in model.named_parameters():
+        if name.startswith("encoder.layers."):
+            layer = int(name.split(".")[2])
+            rate = 0.0 if layer < frozen_layers else top_lr * layer_decay ** (top - 1 - layer)
+        elif name.startswith("encoder.layer_norm"):
+            rate = top_lr
+        elif name.startswith("encoder."):
+            rate = 0.0
+        else:
+            rate = head_lr
+        parameter.requires_grad_(rate > 0)
+        rates[name] = rate
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if rates[name] > 0:
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rates[name], decay), []).append(parameter)
+    return [
+        {"params": found, "lr": rate, "weight_decay": decay}
+        for (rate, decay), found in groups.items()
+    ]

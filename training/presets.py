@@ -1,0 +1,76 @@
+"""Recipes: every number of a training run, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from training.augment import Augmentation
+from training.batches import Sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way to train.
+
+    `context` is what the checkpoint says it was trained for. `layers`: how many of
+    the encoder's layers are kept (None: all). `frozen_layers` of them, the
+    convolutions and the position embeddings stay as they were. Learning rates fall by
+    `layer_decay` from layer to layer downwards. `ema` is the decay of the running mean
+    of the weights that is shipped (0: none).
+    """
+
+    context: str = "trimmed"
+    layers: int | None = 4
+    frozen_layers: int = 0
+    weighted_layer_sum: bool = False
+    dropout: float = 0.1
+    steps: int = 6_000
+    head_lr: float = 1e-3
+    top_lr: float = 1.5e-4
+    layer_decay: float = 0.7
+    weight_decay: float = 0.01
+    warm_up: float = 0.06
+    schedule: str = "cosine"
+    label_smoothing: float = 0.05
+    ema: float = 0.998
+    clips_per_batch: int = 1
+    accumulation: int = 1
+    half_precision: str = "bf16"
+    spec_augment: float = 0.5
+    eval_steps: int = 500
+    best_by: str = "macro_accuracy"
+    sampling: Sampling = field(default_factory=Sampling)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "default": Recipe(
+        sampling=Sampling(
+            language_weights={"uz": 0.22, "ru": 0.24, "en": 0.24, "other": 0.3},
+        )
+    ),
+    "seed": Recipe(
+        context="padded",
+        layers=None,
+        dropout=0.0,
+        steps=9_000,
+        head_lr=3e-5,
+        top_lr=3e-5,
+        layer_decay=1.0,
+        weight_decay=0.0,
+        warm_up=0.1,
+        schedule="linear",
+        label_smoothing=0.0,
+        ema=0.0,
+        clips_per_batch=2,
+        accumulation=4,
+        half_precision="fp16",
+        spec_augment=0.0,
+        eval_steps=1_000,
+        best_by="accuracy",
+    ),
+}

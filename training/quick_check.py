@@ -1,0 +1,90 @@
+"""A quick look at the dev split while training runs: windows from the onset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from langidd.values import SAMPLE_RATE
+from training.corpus import OTHER
+from training.features import log_mel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.store import Store, StoredClip
+
+TURKIC = frozenset({"kk", "ky", "tr", "az", "tt", "ug", "tk", "tg", "ba"})
+
+
+def quick_check(
+    model: torch.nn.Module,
+    store: Store,
+    clips: Sequence[StoredClip],
+    labels: Sequence[str],
+    *,
+    lengths_s: Sequence[float] = (1.0, 3.0),
+    batch_s: float = 96.0,
+) -> dict[str, float]:
+    """Macro accuracy over the languages at each length, and AUROC of the unknown.
+
+    A window is the clip's first seconds; of shorter clips all there is, in whole
+    tenths of a second. Accuracy counts `other` as wrong for a language.
+    """
+    was_training = model.training
+    model.eval()
+    known = [label for label in labels if label != OTHER]
+    result: dict[str, float] = {}
+    try:
+        for length_s in lengths_s:
+            probabilities = _probabilities(model, store, clips, length_s, batch_s)
+            said = np.asarray(labels)[probabilities.argmax(axis=1)]
+            truth = np.asarray([clip.language for clip in clips])
+            accuracy = {label: float((said == label)[truth == label].mean()) for label in known if (truth == label).any()}
+            key = f"{length_s:g}s"
+            result |= {f"{key}_{label}": round(value, 4) for label, value in accuracy.items()}
+            result[f"{key}_macro"] = round(float(np.mean(list(accuracy.values()))), 4)
+            if OTHER in labels and (truth == OTHER).any():
+                score = probabilities[:, list(labels).index(OTHER)]
+                result[f"{key}_auroc"] = round(float(roc_auc_score(truth == OTHER, score)), 4)
+                turkic = np.asarray([clip.locale in TURKIC for clip in clips])
+                chosen = turkic | (truth != OTHER)
+                if turkic.any():
+                    result[f"{key}_auroc_turkic"] = round(
+                        float(roc_auc_score(turkic[chosen], score[chosen])), 4
+                    )
+        macro = [value for key, value in result.items() if key.endswith("_macro")]
+        result["macro_accuracy"] = round(float(np.mean(macro)), 4)
+    finally:
+        model.train(was_training)
+    return result
+
+
+@torch.inference_mode()
+def _probabilities(
+    model: torch.nn.Module,
+    store: Store,
+    clips: Sequence[StoredClip],
+    length_s: float,
+    batch_s: float,
+) -> np.ndarray:
+    tenth = SAMPLE_RATE // 10
+    lengths = [min(clip.samples // tenth * tenth, int(length_s * SAMPLE_RATE)) for clip in clips]
+    order = np.argsort(lengths, kind="stable")
+    result: dict[int, np.ndarray] = {}
+    position = 0
+    while position < len(order):
+        length = lengths[order[position]]
+        size = max(1, int(batch_s * SAMPLE_RATE / length))
+        rows = [index for index in order[position : position + size] if lengths[index] == length]
+        position += len(rows)
+        sounds = np.stack([store.samples(clips[index])[:length] for index in rows])
+        with torch.autocast("cpu", torch.bfloat16):
+            features = log_mel(torch.from_numpy(sounds))
+            logits = model(input_features=features).logits.float()
+        for index, row in zip(rows, logits.softmax(dim=-1).numpy(), strict=True):
+            result[int(index)] = row
+    return np.stack([result[index] for index in range(len(clips))])
