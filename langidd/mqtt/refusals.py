@@ -1,0 +1,73 @@
+"""What a failed connection means, in words that help, and how soon to try again."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiomqtt.exceptions import MqttConnectError
+
+from langidd.errors import BrokerError
+
+if TYPE_CHECKING:
+    from langidd.config import MqttSettings
+
+# CONNACK's reason codes of MQTT 5; paho turns those of 3.1.1 into the same.
+_UNSUPPORTED_PROTOCOL: Final = 132
+_ADVICE: Final = {
+    132: "set mqtt.protocol to the version that the broker speaks",
+    133: "set another mqtt.client_id",
+    134: "check mqtt.username and mqtt.password",
+    135: "check mqtt.username, mqtt.password and the broker's access rules",
+    138: "the broker has banned this client",
+    140: "the broker asks for an authentication that is not supported",
+}
+_TLS_ADVICE: Final = {
+    "CERTIFICATE_VERIFY_FAILED": "check mqtt.tls.ca_file and the name in mqtt.host",
+    "WRONG_VERSION_NUMBER": "the broker does not speak TLS on this port",
+    "CERTIFICATE_REQUIRED": "the broker asks for mqtt.tls.cert_file and key_file",
+    "UNKNOWN_CA": "the broker does not trust mqtt.tls.cert_file",
+    "BAD_CERTIFICATE": "the broker does not take mqtt.tls.cert_file",
+    "CERTIFICATE_EXPIRED": "a certificate has expired",
+    "HANDSHAKE_FAILURE": "the broker and langidd find no TLS version and cipher in common",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no connection; `refused` where only a person can change it."""
+
+    text: str
+    refused: bool
+
+
+def failure(error: BaseException, settings: MqttSettings) -> Failure:
+    """Return what an error of connecting means: one line, without secrets."""
+    place = f"{settings.host}:{settings.port_number}"
+    if isinstance(error, BrokerError):
+        return Failure(str(error), refused=True)
+    if isinstance(error, MqttConnectError):
+        code = getattr(error.rc, "value", error.rc)
+        reason = str(error.rc).lower()
+        advice = _ADVICE.get(code if isinstance(code, int) else 0)
+        tail = f"; {advice}" if advice else ""
+        return Failure(f"broker {place} refuses us: {reason}{tail}", refused=advice is not None)
+    text = " ".join((str(error) or type(error).__name__).split())
+    spoken = text.upper().replace(" ", "_")
+    for mark, advice in _TLS_ADVICE.items():
+        if mark in spoken:
+            return Failure(
+                f"broker {place}: TLS fails: {_plain(error, text)}; {advice}", refused=True
+            )
+    if not settings.tls.enabled and "WITHOUT_AN_ANSWER" in spoken:
+        text += "; does it expect TLS there (mqtt.tls.enabled), or another mqtt.protocol?"
+    return Failure(f"broker {place}: {text}", refused=False)
+
+
+def _plain(error: BaseException, text: str) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return text
