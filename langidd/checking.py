@@ -81,9 +81,9 @@ async def _model(settings: Settings) -> str:
 async def _broker(settings: Settings) -> str:
     if settings.mqtt.host is None:
         return "none named; langidd will run its own on the loopback address"
-    from langidd.mqtt import probe
+    from langidd.mqtt.probe import probe
 
-    await probe(settings.mqtt)
+    await probe(settings.mqtt, settings.node)
     tls = " with TLS" if settings.mqtt.tls.enabled else ""
     return f"{settings.mqtt.host}:{settings.mqtt.port_number}{tls} takes us"
 

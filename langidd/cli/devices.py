@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -18,27 +19,19 @@ def devices(
 
         langidd listen --device "USB Audio"
     """
-    from langidd.sources.microphone import input_devices
+    from langidd.sources.microphone import list_microphones
 
-    found = input_devices()
+    found = list_microphones()
     if as_json:
         for device in found:
-            shown = {
-                "number": device.number,
-                "name": device.name,
-                "channels": device.channels,
-                "sample_rate": device.sample_rate,
-                "default": device.default,
-            }
-            typer.echo(json.dumps(shown, ensure_ascii=False))
+            typer.echo(json.dumps(asdict(device), ensure_ascii=False))
         return
     if not found:
         typer.echo("There is no microphone here. Plug one in, or listen to a camera or a file.")
         return
     for device in found:
-        mark = "*" if device.default else " "
         typer.echo(
-            f"{mark}{device.number:3d}  {device.name}"
-            f"  ({device.channels} channels, {device.sample_rate:g} Hz)"
+            f"{device.number:4d}  {device.name}  "
+            f"({device.interface}, {device.channels} channels, {device.rate:g} Hz)"
         )
-    typer.echo("\n* is the default. Listen to one with: langidd listen --device NUMBER")
+    typer.echo("\nListen to one with: langidd listen --device NUMBER")

@@ -24,6 +24,9 @@ def install(
         bool, typer.Option("--microphone", help="Let the service use sound cards.")
     ] = False,
     gpu: Annotated[bool, typer.Option("--gpu", help="Let the service use an NVIDIA GPU.")] = False,
+    internet: Annotated[
+        bool, typer.Option("--internet", help="Let it reach more than the local network.")
+    ] = False,
     dry_run: DryRun = False,
     root: Root = Path("/"),
 ) -> None:
@@ -40,7 +43,8 @@ def install(
     """
     from langidd.systemd.installation import install as put
 
-    drop_ins = [name for name, wanted in {"microphone": microphone, "gpu": gpu}.items() if wanted]
+    chosen = {"microphone": microphone, "gpu": gpu, "internet": internet}
+    drop_ins = [name for name, wanted in chosen.items() if wanted]
     for line in put(root, drop_ins, dry_run=dry_run):
         typer.echo(line)
 

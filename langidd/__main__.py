@@ -1,0 +1,5 @@
+"""`python -m langidd`."""
+
+from langidd.cli import main
+
+main()
