@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from langidd.sources.base import Source, SourceCounts
 
 if TYPE_CHECKING:
-    from langidd.config import SourceSettings
+    from collections.abc import Callable
 
-__all__ = ["Source", "SourceCounts", "open_source"]
+    from langidd.config import SourceSettings
+    from langidd.sources.supervisor import SupervisedSource
+    from langidd.values import Health
+
+__all__ = ["Source", "SourceCounts", "open_source", "supervise"]
 
 
 def open_source(settings: SourceSettings) -> Source:
@@ -35,4 +39,35 @@ def open_source(settings: SourceSettings) -> Source:
             realtime=settings.realtime,
             loop=settings.loop,
         )
-    raise NotImplementedError
+    if settings.rtsp is not None:
+        from langidd.sources.rtsp import RtspSource
+
+        secret = settings.password
+        return RtspSource(
+            settings.name,
+            settings.rtsp,
+            username=settings.username,
+            password=None if secret is None else secret.get_secret_value(),
+            transport=settings.transport,
+            read_s=settings.stall_s,
+        )
+    from langidd.sources.microphone import MicrophoneSource
+
+    return MicrophoneSource(
+        settings.name, "default" if settings.device is None else settings.device
+    )
+
+
+def supervise(settings: SourceSettings, on_health: Callable[[Health], None]) -> SupervisedSource:
+    """The same source, reconnected for ever; a file ends, or fails, and that is that."""
+    from langidd.sources.supervisor import Patience, SupervisedSource
+
+    return SupervisedSource(
+        settings.name,
+        lambda: open_source(settings),
+        on_health,
+        patience=Patience(
+            stall_s=settings.stall_s, connect_s=max(settings.stall_s, Patience().connect_s)
+        ),
+        gives_up=settings.file is not None,
+    )

@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _JUMP_S: Final = 0.5
-"""A difference that is no drift and no delay: stamps start anew from here."""
+"""A lasting delay that is no drift: sound was lost, and stamps start anew."""
+
+_AHEAD_S: Final = 10.0
+"""Sound this far ahead of the clock is no burst of what a camera had kept."""
 
 _WATCHED_S: Final = 20.0
 """Sound over which the least delay is taken: a network's hiccups are shorter."""
 
-_FASTEST_SLEW: Final = 0.002
-"""How fast stamps are corrected, s/s: ten times the worst quartz, and inaudible."""
+_SLEW: Final = 0.002
+"""How fast stamps are corrected for drift, s/s: ten times the worst quartz."""
+
+_BURST_SLEW: Final = 0.05
+"""The same where stamps are ahead of the clock by more than drift can do in a while."""
+
+_BURST_S: Final = 0.1
 
 _SETTLE_S: Final = 5.0
 """Time constant of the correction."""
@@ -38,8 +46,8 @@ class CaptureClock:
 
     Arrival is late by what the network and the scheduler add, and never early, so
     the least delay over the last seconds is the true difference between the source's
-    clock and ours. It is taken out slowly (drift), or at once where it is too large
-    to be drift (sound was lost unseen, or came in a burst of old sound); that is a gap.
+    clock and ours. It is taken out slowly: drift, or the burst of old sound with which
+    some cameras begin. Where it is too large for either, at once, and that is a gap.
 
     Arrivals are monotonic; the epoch is added from the system's clock. If that one is
     set by more than half a second, the stamps follow with a gap, so that no stretch
@@ -77,8 +85,7 @@ class CaptureClock:
         self._unknown_loss = False
         delay_s = heard_at - (self._next + duration_s)
         self._heard += samples
-        if delay_s < -_JUMP_S:
-            # Sound from the future: what was taken for the present was old.
+        if delay_s < -_AHEAD_S:
             self._restart(delay_s)
             gap = True
         else:
@@ -87,7 +94,7 @@ class CaptureClock:
                 self._restart(least_s)
                 gap = True
             elif least_s < 0 or full:
-                limit_s = _FASTEST_SLEW * duration_s
+                limit_s = (_BURST_SLEW if least_s < -_BURST_S else _SLEW) * duration_s
                 wanted_s = least_s * duration_s / _SETTLE_S
                 self._shift(min(max(wanted_s, -limit_s), limit_s))
         captured_at = self._next + self._offset_s

@@ -35,6 +35,16 @@ def to_float(samples: npt.NDArray[np.generic]) -> Samples:
             return samples.astype(np.float32) * scale
 
 
+def mean_of(frames: npt.NDArray[np.generic]) -> Samples:
+    """Interleaved PCM `(n, channels)` as mono `(n,)`."""
+    sound = to_float(frames)
+    if sound.shape[1] == 1:
+        return sound[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):  # a driver's junk becomes silence later
+        mean: Samples = sound.mean(axis=1, dtype=np.float32)
+    return mean
+
+
 def mix_weights(channels: Sequence[str]) -> Samples:
     """How much of each channel goes into mono; the weights sum to one.
 
@@ -63,6 +73,8 @@ class Resampler:
             raise ValueError(f"a sample rate of {rate} Hz")
         self.rate = rate
         self._counts = counts
+        self._pushed = 0
+        self._given = 0
         self._stream: soxr.ResampleStream | None = None
         if rate != SAMPLE_RATE:
             self._stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
@@ -72,7 +84,15 @@ class Resampler:
         clean = self._clean(samples)
         if self._stream is None:
             return clean
-        return self._within_one(self._stream.resample_chunk(clean))
+        self._pushed += len(clean)
+        resampled = self._within_one(self._stream.resample_chunk(clean))
+        self._given += len(resampled)
+        return resampled
+
+    @property
+    def held_s(self) -> float:
+        """Seconds of sound that the filter holds back until more comes."""
+        return self._pushed / self.rate - self._given / SAMPLE_RATE
 
     def flush(self) -> Samples:
         """What the filter still holds; nothing may be pushed afterwards."""

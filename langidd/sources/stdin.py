@@ -12,7 +12,7 @@ import numpy as np
 from langidd.errors import SourceError
 from langidd.sources.base import CHUNK_S, SourceCounts
 from langidd.sources.reader import Reader
-from langidd.sources.resampling import Chunker, Resampler, to_float
+from langidd.sources.resampling import Chunker, Resampler, mean_of
 from langidd.values import SAMPLE_RATE, Chunk
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class StdinSource:
             whole = len(data) // frame_bytes * frame_bytes
             left_over = data[whole:]
             frames = np.frombuffer(data[:whole], dtype="<i2").reshape(-1, self._channels)
-            mono = to_float(frames).mean(axis=1, dtype=np.float32)
-            if not all(put(samples) for samples in chunker.push(resampler.push(mono))):
+            sound = resampler.push(mean_of(frames))
+            if not all(put(samples) for samples in chunker.push(sound)):
                 return
         if started_at is None:
             raise SourceError("standard input: it ended before any sound came", permanent=True)
