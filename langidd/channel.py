@@ -60,6 +60,8 @@ class Channel:
         self._on_decision = on_decision
         self._on_scores = on_scores
         self._on_sound = on_sound
+        self._ending = False
+        self._listening: asyncio.Task[None] | None = None
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(
             LIVE_BACKLOG if live else PATIENT_BACKLOG
         )
@@ -67,10 +69,27 @@ class Channel:
     async def run(self) -> None:
         """Go on until the source has ended and everything of it is decided."""
         async with asyncio.TaskGroup() as both:
-            both.create_task(self._listen(), name=f"{self.name}: listen")
+            self._listening = both.create_task(self._listen(), name=f"{self.name}: listen")
             both.create_task(self._decide(), name=f"{self.name}: decide")
 
+    def end(self) -> None:
+        """Hear no more; `run` returns once what was heard is decided."""
+        self._ending = True
+        if self._listening is not None:
+            self._listening.cancel()
+
     async def _listen(self) -> None:
+        try:
+            await self._hear()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._ending or task is None:
+                raise
+            task.uncancel()
+        await self._queue(self._listener.flush())
+        await self._items.put(None)
+
+    async def _hear(self) -> None:
         chunks = self._chunks()
         try:
             async for chunk in chunks:
@@ -81,8 +100,6 @@ class Channel:
                 await asyncio.sleep(0)
         finally:
             await chunks.aclose()
-        await self._queue(self._listener.flush())
-        await self._items.put(None)
 
     async def _queue(self, items: list[Window | Pause]) -> None:
         for item in items:
