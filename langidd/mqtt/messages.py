@@ -26,6 +26,8 @@ ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
 _RANDOM_BITS: Final = 74
+_LAST_SECOND: Final = 253_402_300_799.0
+"""Of the year 9999, the calendar's last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def timestamp(seconds: float) -> str:
 
     A time that no calendar holds (a clock gone mad) is brought to the nearest that it does.
     """
-    milliseconds = round(min(max(seconds, 0.0), 253_402_300_799.0) * 1000) if seconds else 0
+    milliseconds = _milliseconds(seconds)
     whole = datetime.fromtimestamp(milliseconds // 1000, UTC).replace(tzinfo=None)
     return f"{whole.isoformat(timespec='seconds')}.{milliseconds % 1000:03d}Z"
 
@@ -134,7 +136,7 @@ def event_identifier(seconds: float, randomness: int) -> str:
 
     Sorted as text, identifiers are in the order of their times.
     """
-    milliseconds = round(max(seconds, 0.0) * 1000) & ((1 << 48) - 1)
+    milliseconds = _milliseconds(seconds)
     randomness &= (1 << _RANDOM_BITS) - 1
     high, low = randomness >> 62, randomness & ((1 << 62) - 1)
     return str(UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low))
@@ -143,6 +145,10 @@ def event_identifier(seconds: float, randomness: int) -> str:
 def ratio(value: float) -> float:
     """Return a probability with four decimals; what is no number is no certainty: 0."""
     return round(min(max(float(value), 0.0), 1.0), 4) if math.isfinite(value) else 0.0
+
+
+def _milliseconds(seconds: float) -> int:
+    return 0 if math.isnan(seconds) else round(min(max(seconds, 0.0), _LAST_SECOND) * 1000)
 
 
 def _seconds(value: float) -> float:

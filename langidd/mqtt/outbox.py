@@ -131,6 +131,8 @@ class Outbox:
                 self._on_disk = await self._in_thread(self._disk.remove, through)
             except sqlite3.Error as error:
                 self._failed(error)
+            else:
+                self._succeeded()
 
     async def flush(self) -> None:
         """Return when every row added so far is on disk, or the disk has failed."""
@@ -184,16 +186,22 @@ class Outbox:
                 self.dropped += self._on_disk.dropped
                 while self._memory and self._memory[0].sequence <= rows[-1].sequence:
                     self._memory_bytes -= self._memory.popleft().size
-                if self.last_fault:
-                    _log.warning("the outbox can be written again")
-                    self.last_fault = ""
+                self._succeeded()
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
+            # Rows in memory are to reach the disk even if no further event comes.
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(RETRY_S + 0.1, self._start_flush)
 
     def _opened(self, used: int, holding: Holding) -> None:
         self._open = True
         self._on_disk = holding
         self._sequence = max(self._sequence, used)
+
+    def _succeeded(self) -> None:
+        if self.last_fault:
+            _log.warning("the outbox can be written again")
+            self.last_fault = ""
 
     def _failed(self, error: sqlite3.Error | OSError) -> None:
         self.faults += 1

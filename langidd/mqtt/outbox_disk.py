@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SPARE_PAGES: Final = 64
+"""Free pages that an empty file keeps for the next events."""
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -153,8 +156,14 @@ class Disk:
         self._rows -= gone
         self._bytes -= size
         if not self._rows:
-            self._database.execute("PRAGMA incremental_vacuum")
+            self._shrink()
         return self._holding()
+
+    def _shrink(self) -> None:
+        free = self._database.execute("PRAGMA freelist_count").fetchone()[0]
+        if free > _SPARE_PAGES:
+            # A script is stepped to its end; `execute` would give back one page.
+            self._database.executescript("PRAGMA incremental_vacuum")
 
     def replace_announced(self, sources: Sequence[str]) -> set[str]:
         """Remember which sources were announced; return those remembered until now."""
