@@ -1,0 +1,1 @@
+"""Measuring decisions: truth, test conversations, replay, figures, the sweep of settings."""
