@@ -39,8 +39,8 @@ def check(
     from langidd.config import load_settings
     from langidd.logs import configure_logs
 
-    flags = nested({**assignments(settings), "log.level": log_level or "error"})
-    loaded = load_settings(config, flags)
+    flags = nested({**assignments(settings), "log.level": log_level})
+    loaded = load_settings(config, flags, defaults={"log": {"level": "error"}})
     configure_logs(loaded.log, loaded.secrets())
     wrong = 0
     typer.echo(f"✓ configuration: {config} ({len(loaded.sources)} sources)")

@@ -70,10 +70,10 @@ def classify(
             "model.path": model,
             "model.device": compute,
             "decision.preset": preset,
-            "log.level": log_level or "warning",
+            "log.level": log_level,
         }
     )
-    loaded = load_settings(config, flags)
+    loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
     failed: list[str] = []
     results = _results(files, loaded, codes(languages), failed)
@@ -123,6 +123,9 @@ def _results(
             bar.update(task, description=file.name)
             try:
                 yield classify_file(file, classifier, settings, candidates=candidates)
+            except ConfigError:
+                # Wrong for one file is wrong for all of them.
+                raise
             except LangiddError as error:
                 failed.append(str(file))
                 text = " ".join(str(error).split())

@@ -125,7 +125,8 @@ def listen(
     from langidd.config import load_settings
     from langidd.logs import configure_logs
 
-    loaded = load_settings(config, flags)
+    # The view says what the log would say.
+    loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
     with open_view(loaded.sources[0].name, json_lines=json_lines) as view:
         asyncio.run(_listen(loaded, view, publish=mqtt is not None))

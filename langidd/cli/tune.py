@@ -106,9 +106,9 @@ def _show(points: Sequence[Point]) -> None:
     from langidd.scoring.report import number
     from langidd.scoring.tune import FIGURES
 
-    shown = Table("figure")
-    for point in points:
-        shown.add_column(point.name, justify="right")
+    shown = Table("rule")
     for name, _, _ in FIGURES:
-        shown.add_row(name, *(number(point.figures[name]) for point in points))
+        shown.add_column(name.replace("_", " "), justify="right")
+    for point in points:
+        shown.add_row(point.name, *(number(point.figures[name]) for name, _, _ in FIGURES))
     Console().print(shown)

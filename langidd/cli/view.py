@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 CHANGES_SHOWN: Final = 8
 BARS_SHOWN: Final = 8
+
+LONGEST_RECORDING_S: Final = 10 * 365 * 86_400
+"""Earlier times than ten years after 1970 are no clock's."""
+
 COLOURS: Final = ("green", "cyan", "magenta", "yellow", "blue", "red")
 _STATES: Final = {"live": "green", "ended": "dim", "connecting": "yellow"}
 _NAMES: Final = {NO_SPEECH: "nobody is speaking", UNCERTAIN: "speech, language not certain"}
@@ -62,7 +66,13 @@ def open_view(source: str, *, json_lines: bool) -> Iterator[View]:
 
 
 def clock_time(moment: float) -> str:
-    """Return a capture time as this place's clock shows it."""
+    """Return a capture time as this place's clock shows it.
+
+    A recording that is not played in real time counts from its beginning.
+    """
+    if moment < LONGEST_RECORDING_S:
+        minutes, seconds = divmod(int(moment), 60)
+        return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
     return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%H:%M:%S")
 
 
@@ -202,7 +212,7 @@ class PictureView:
         held_s = max(0.0, decision.decided_at - decision.since)
         below = _NAMES.get(decision.language, f"{decision.confidence:.0%} sure")
         return Text("\n".join(big(decision.language)), style=style).append(
-            f"\n\n{below}, since {clock_time(decision.since)} ({held_s:.0f} s)", style="dim"
+            f"\n\n{below}\nsince {clock_time(decision.since)} ({held_s:.0f} s)", style="dim"
         )
 
     def _bars(self) -> RenderableType:

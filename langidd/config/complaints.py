@@ -32,8 +32,8 @@ def key_text(location: Sequence[int | str]) -> str:
         else:
             # A key of somebody's file may hold anything, newlines too.
             shown = part if part.isidentifier() or part.replace("-", "_").isidentifier() else ""
-            text += ("." if text else "") + (shown or _short(repr(part)))
-    return _short(text, 200)
+            text += ("." if text else "") + (shown or short(repr(part)))
+    return short(text, 200)
 
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -63,9 +63,7 @@ def explain(
     said = detail["msg"].removeprefix("Value error, ") if detail["type"] == "value_error" else ""
     if said and not said.startswith("must"):
         named = not key or said.startswith((f"{key}.", f"{key} "))
-        return location, _short(
-            redact(said), 400
-        ) if named else f"{key}: {_short(redact(said), 400)}"
+        return location, short(redact(said), 400) if named else f"{key}: {short(redact(said), 400)}"
     value = _show(location, _lookup(given, location), annotation)
     return location, f"{key} is {value}; it {said or f'must be {_bounded(annotation, detail)}'}"
 
@@ -186,12 +184,13 @@ def _show(  # noqa: PLR0911 - one answer a kind of value
     if isinstance(value, str):
         if "table" in allowed(annotation) or "list" in allowed(annotation):
             return "text"
-        return _short(repr(redact(value)))
+        return short(repr(redact(value)))
     if isinstance(value, bool):
         return str(value).lower()
-    return _short(repr(value) if isinstance(value, int | float) else str(value))
+    return short(repr(value) if isinstance(value, int | float) else str(value))
 
 
-def _short(text: str, most: int = SHOWN_CHARACTERS) -> str:
+def short(text: str, most: int = SHOWN_CHARACTERS) -> str:
+    """Return the text in one line of at most `most` characters."""
     text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -93,7 +93,8 @@ def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
         return path
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
-        return Path(credentials) / path
+        # The files of a directory that LoadCredential= names have its name before their own.
+        return Path(credentials) / "_".join(path.parts)
     return (context or {}).get("directory", Path()) / path
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from langidd.config.complaints import explain, key_text, suggestion
+from langidd.config.complaints import explain, key_text, short, suggestion
 from langidd.config.models import Settings
 from langidd.errors import ConfigError
 
@@ -39,12 +41,14 @@ def load_settings(
     path: Path | None = None,
     flags: Mapping[str, Any] | None = None,
     *,
+    defaults: Mapping[str, Any] | None = None,
     environment: bool = True,
 ) -> Settings:
     """Read the settings.
 
     `path` is the TOML file (None: no file). `flags` is a nested mapping of what the
-    command line gave; it wins over the environment, which wins over the file. Lists
+    command line gave; it wins over the environment, which wins over the file.
+    `defaults` is the same for what a command wants where nobody says otherwise. Lists
     (sources) replace each other whole, except that `LANGIDD_SOURCES__0__PASSWORD`
     and the like reach into one.
 
@@ -52,7 +56,9 @@ def load_settings(
     """
     file = _read(path) if path is not None else {}
     variables = _variables() if environment else {}
-    given = _over(_over(file, variables), dict(flags or {}))
+    given: dict[str, Any] = {}
+    for layer in (defaults or {}, file, variables, flags or {}):
+        given = _over(given, dict(layer))
     if environment and not given.get("state_directory") and os.environ.get("STATE_DIRECTORY"):
         # systemd gives several, joined by colons, where a unit names several.
         given["state_directory"] = os.environ["STATE_DIRECTORY"].split(":")[0]
@@ -106,10 +112,23 @@ def _variables() -> dict[str, Any]:
 
 
 def _unparsed() -> str:
+    """Return which variable it is: a table's or a list's, whose text is no JSON."""
     for name, value in os.environ.items():
-        if name.upper().startswith(PREFIX) and value.strip()[:1] in {"[", "{"}:
-            return f"{name}: the value is no JSON; lists and tables are given as JSON"
-    return "a LANGIDD_… variable is no JSON; lists and tables are given as JSON"
+        key = name[len(PREFIX) :].lower()
+        if name.upper().startswith(PREFIX) and key in Settings.model_fields:
+            try:
+                json.loads(value)
+            except ValueError:
+                if _is_compound(Settings.model_fields[key].annotation):
+                    return f"{name} is no JSON; lists and tables are given as JSON"
+    return f"a variable {PREFIX}… is no JSON; lists and tables are given as JSON"
+
+
+def _is_compound(annotation: Any) -> bool:
+    if get_origin(annotation) in (Annotated, Union, types.UnionType):
+        return any(_is_compound(argument) for argument in get_args(annotation))
+    is_table = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return is_table or get_origin(annotation) in (list, dict)
 
 
 def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a kind of type
@@ -129,6 +148,8 @@ def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a 
     if not isinstance(value, str):
         return value
     try:
+        if _is_compound(annotation):
+            return json.loads(value)
         return TypeAdapter(annotation).validate_strings(value)
     except (ValidationError, ValueError):
         return value
@@ -141,13 +162,15 @@ def _over(below: Any, above: Any) -> Any:
         for key, value in above.items():
             merged[key] = _over(merged[key], value) if key in merged else value
         return merged
-    if isinstance(below, list) and isinstance(above, dict) and _indexes(above, len(below)):
+    if isinstance(below, list) and isinstance(above, dict):
+        for index in above:
+            if not index.isdigit() or int(index) >= len(below):
+                raise ConfigError(
+                    f"{PREFIX}SOURCES__{short(index.upper())}: there are {len(below)} sources, "
+                    "and they count from 0"
+                )
         return [_over(item, above.get(str(index), {})) for index, item in enumerate(below)]
     return above
-
-
-def _indexes(table: Mapping[str, Any], length: int) -> bool:
-    return all(key.isdigit() and int(key) < length for key in table)
 
 
 def _origin(

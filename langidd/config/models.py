@@ -39,7 +39,10 @@ def _fill_from_file(table: Table, key: str) -> None:
     if getattr(table, key) is not None:
         raise ValueError(f"{key} and {key}_file are both given; one is allowed")
     # Frozen against everybody else; the model itself is still being made here.
-    object.__setattr__(table, key, read_secret(path))
+    try:
+        object.__setattr__(table, key, read_secret(path))
+    except ValueError as error:
+        raise ValueError(f"{key}_file: {error}") from None
 
 
 class ModelSettings(Table):

@@ -1,0 +1,144 @@
+"""What cannot stand is refused in one line: the key, what was given, what is allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from langidd.config import load_settings
+from langidd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
+
+SOURCE = '[[sources]]\nname = "hall"\n'
+
+REFUSED = {
+    "unknown key": ("[mqtt]\nprot = 1", "mqtt.prot", "did you mean mqtt.port?"),
+    "unknown table": ("[mqqt]\nhost = 'a'", "mqqt", "did you mean mqtt?"),
+    "unknown key of a source": (SOURCE + "fiel = 'a'", "sources[0].fiel", "sources[0].file?"),
+    "nothing near": ("zzzzzz = 1", "zzzzzz", "allowed: node, state_directory"),
+    "too big": ("[mqtt]\nport = 99999", "mqtt.port is 99999", "from 1 to 65535"),
+    "text for a number": ("[mqtt]\nport = '1883'", "mqtt.port is '1883'", "a whole number"),
+    "truth for a number": ("[mqtt]\nport = true", "mqtt.port is true", "a whole number"),
+    "number for truth": ("[mqtt]\ndiscovery = 1", "mqtt.discovery is 1", "true or false"),
+    "no number": ("[vad]\nthreshold = nan", "vad.threshold is nan", "from 0 to 1"),
+    "endless": ("[windows]\nlength_s = inf", "windows.length_s is inf", "from 0.5 to 30"),
+    "not in the list": ("[log]\nlevel = 'loud'", "log.level is 'loud'", "debug, info, warning"),
+    "table for a list": ("[sources]\nname = 'a'", "sources is a table", "a list"),
+    "text for a table": ("mqtt = 'broker'", "mqtt is text", "a table"),
+    "hop over length": ("[windows]\nhop_s = 9.0", "hop_s 9", "at most length_s"),
+    "window over 30 s": ("[windows]\nlength_s = 31", "windows.length_s is 31", "30"),
+    "preset": ("[decision]\npreset = 'x'", "decision.preset = 'x'", "fast, balanced, steady"),
+    "decision's number": ("[decision]\nenter = 3", "decision.enter = 3", "0.51 to 0.9999"),
+    "decision's order": ("[decision]\nleave = 0.9", "decision.leave = 0.9", "decision.enter"),
+    "wildcard in base": ("[mqtt]\nbase = 'a/#'", "mqtt.base is 'a/#'", "without #"),
+    "URL for a host": ("[mqtt]\nhost = 'mqtt://b'", "mqtt.host is 'mqtt://b'", "without scheme"),
+    "host with port": ("[mqtt]\nhost = 'b:1883'", "mqtt.host is 'b:1883'", "port"),
+    "missing file": ("[mqtt.tls]\nenabled = true\nca_file = '/no/ca.pem'", "ca_file", "/no/ca.pem"),
+    "file without TLS": ("[mqtt.tls]\ninsecure = true", "mqtt.tls", "enabled = true"),
+    "no kind": (SOURCE, "sources[0]", "exactly one of device, rtsp and file"),
+    "two kinds": (SOURCE + "file = 'a'\ndevice = 0", "device and file given", "exactly one"),
+    "no name": ("[[sources]]\nfile = 'a'", "sources[0].name is missing", "text"),
+    "empty name": ("[[sources]]\nname = ' '\nfile = 'a'", "sources[0].name", "not be empty"),
+    "name of two lines": ('[[sources]]\nname = "a\\nb"\nfile = "a"', "name", "printable"),
+    "name without letters": ("[[sources]]\nname = '##'\nfile = 'a'", "'##'", "topic"),
+    "negative device": (SOURCE + "device = -1", "sources[0].device is -1", "whole number"),
+    "no RTSP": (SOURCE + "rtsp = 'http://c/'", "sources[0]", "rtsp://host/path"),
+    "RTSP's port": (SOURCE + "rtsp = 'rtsp://c:99999/'", "sources[0]", "rtsp://host/path"),
+    "stdin twice over": (SOURCE + "file = '-'\nloop = true", "loop", "standard input"),
+    "no candidates": (SOURCE + "file = 'a'\ncandidates = []", "candidates", "not an empty one"),
+    "candidate twice": (SOURCE + "file = 'a'\ncandidates = ['uz', 'uz']", "candidates", "once"),
+    "candidate's case": (SOURCE + "file = 'a'\ncandidates = ['UZ']", "candidates[0] is 'UZ'", "uz"),
+    "prior": (SOURCE + "file = 'a'\npriors = { uz = 2 }", "sources[0].priors.uz is 2", "at most 1"),
+    "prior's language": (
+        SOURCE + "file = 'a'\ncandidates = ['uz']\npriors = { ru = 0.2 }",
+        "priors names ru",
+        "candidates",
+    ),
+    "same name": (SOURCE + "file = 'a'\n" + SOURCE + "file = 'b'", "'hall'", "its own"),
+    "same topic": (
+        SOURCE + "file = 'a'\n[[sources]]\nname = 'Холл'\nfile = 'a'\n"
+        "[[sources]]\nname = 'Kholl'\nfile = 'b'",
+        "'Холл' and 'Kholl'",
+        "kholl",
+    ),
+    "no TOML": ("[mqtt\nport = 1", "line 1", "bracket"),
+    "stdin of two": (
+        "[[sources]]\nname = 'a'\nfile = '-'\n[[sources]]\nname = 'b'\nfile = '-'",
+        "sources",
+        "only one can",
+    ),
+}
+
+
+def refusal(place: Path, text: str) -> str:
+    file = place / "config.toml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file)
+    said = str(caught.value)
+    assert said.isprintable(), said
+    assert "config.toml" in said
+    return said.replace(str(place), "")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_names_the_key_and_what_is_allowed(case: str, tmp_path: Path):
+    text, key, allowed = REFUSED[case]
+    said = refusal(tmp_path, text)
+    assert key in said
+    assert allowed in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[mqtt]\npassword = ['{PASSWORD}']",
+        f"[mqtt]\npasword = '{PASSWORD}'",
+        f"[mqtt]\npassword = '{PASSWORD}'\npassword_file = '/etc/hostname'",
+        f"[mqtt]\nhost = 'mqtt://me:{PASSWORD}@broker'",
+        f"[mqtt]\nprotocol = '3.1.1'\npassword = '{PASSWORD}'",
+        f"[mqtt]\npassword = '{PASSWORD}",
+        f"mqtt = 'mqtt://me:{PASSWORD}@broker'",
+        f"mqtt = '{PASSWORD}'",
+        f"[mqtt.tls]\nkey_password = '{PASSWORD}'",
+        f"[[sources]]\nname = 'a'\nrtsp = 'http://me:{PASSWORD}@camera'",
+        f"[[sources]]\nname = 'a'\nrtsp = 'rtsp://me:{PASSWORD}@camera:port/'",
+        f"[[sources]]\nname = 'a'\nrtsp = 'rtsp://me:{PASSWORD}@camera/'\npassword = 'other'",
+        f"[[sources]]\nname = 'a'\nfile = 'b'\nrtsp = 'rtsp://me:{PASSWORD}@camera/'",
+        f"[[sources]]\nname = 'a'\nrtsp = ['rtsp://me:{PASSWORD}@camera/']",
+        f"[[sources]]\nname = 'rtsp://me:{PASSWORD}@camera/'\nfile = 3",
+        f"[[sources]]\nname = 'a'\npassword = '{PASSWORD}'\nfile = 3",
+        f"[[sources]]\nname = 'a'\ndevice = {{ password = '{PASSWORD}' }}",
+    ],
+)
+def test_no_refusal_shows_a_password(text: str, tmp_path: Path):
+    assert PASSWORD not in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"\xff\xfe[mqtt]", "UTF-8"),
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b"#" * (4 * 2**20 + 1), "no configuration"),
+    ],
+    ids=["missing", "UTF-16", "deep", "endless"],
+)
+def test_what_is_no_configuration_is_named(content: bytes | None, said: str, tmp_path: Path):
+    file = tmp_path / "config.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_settings(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_directory_is_no_configuration(tmp_path: Path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path)
