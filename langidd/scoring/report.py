@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
@@ -90,14 +90,28 @@ def _overall(tallies: Sequence[Tally]) -> Table:
     return table
 
 
+_COLUMNS: Final = (
+    ("first right %", "first decision right"),
+    ("after s", "first decision, median"),
+    ("90 % s", "first decision, 90 %"),
+    ("found in 2 s %", "switches within 2 s"),
+    ("in 3 s %", "switches within 3 s"),
+    ("lag s", "switch lag, median"),
+    ("false /h", "false switches"),
+    ("wrong %", "wrong language"),
+    ("und %", "no language (und)"),
+    ("unknown und %", "und on unknown speech"),
+    ("in vain /h", "languages named where nobody speaks"),
+)
+
+
 def _by_kind(by_kind: dict[str, list[Tally]]) -> Table:
-    table = Table("figure", title="by kind")
-    for kind in by_kind:
-        table.add_column(kind, justify="right")
-    for one in figures(next(iter(by_kind.values())), draws=0):
-        row = [value(some, one.name) for some in by_kind.values()]
-        if not all(math.isnan(amount) for amount in row):
-            table.add_row(f"{one.name}, {one.unit}", *map(number, row))
+    table = Table("kind", title="by kind")
+    for heading, _ in (("recordings", ""), *_COLUMNS):
+        table.add_column(heading, justify="right")
+    for kind, some in by_kind.items():
+        row = [number(value(some, name)) for _, name in _COLUMNS]
+        table.add_row(kind, str(len(some)), *row)
     return table
 
 
