@@ -1,0 +1,62 @@
+# langidd: `make demo` shows it, `make test` tests it. Both make .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip --disable-pip-version-check
+SOURCES := langidd training tests benchmarks
+
+.PHONY: help demo test test-slow test-gpu check format soak bench model clean
+
+help:
+	@echo "make demo       install, and show langidd at work on a recording (about a minute)"
+	@echo "make test       install what tests need, and run them"
+	@echo "make check      types and style"
+	@echo "make test-slow  the tests that take minutes;  make test-gpu  those that need CUDA"
+	@echo "make soak       faults, again and again, on the running daemon; prints a table"
+	@echo "make bench      how fast it is, beside the machine's limit and its peers"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "langidd needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runs: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet -e .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runs
+	$(PIP) install --quiet -e '.[train,dev]'
+	@touch $@
+
+demo: $(VENV)/.runs
+	@$(BIN)/langidd demo
+
+test: $(VENV)/.tests
+	$(BIN)/python -m pytest -m 'not slow and not gpu'
+
+test-slow: $(VENV)/.tests
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+test-gpu: $(VENV)/.tests
+	$(BIN)/python -m pytest -m gpu
+
+check: $(VENV)/.tests
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.tests
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+soak: $(VENV)/.tests
+	$(BIN)/python -m tests.faults.soak
+
+bench: $(VENV)/.tests
+	$(BIN)/python benchmarks/throughput.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
