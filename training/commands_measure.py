@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `langidd-train`."""
-    commands: list[Callable[..., None]] = [speak]
+    commands: list[Callable[..., None]] = [speak, evaluate, calibrate]
     for command in commands:
         app.command()(command)
 
@@ -74,3 +74,132 @@ def speak(  # noqa: PLR0917 - typer calls it by name
     )
     for language, count in counts.items():
         typer.echo(f"{language}\t{count}")
+
+
+def evaluate(  # noqa: PLR0917 - typer calls it by name
+    data: Annotated[
+        list[Path], typer.Option(help="Common Voice directories or manifests (repeatable).")
+    ],
+    model: Annotated[
+        str, typer.Option(help="Checkpoint: a bundled name, a directory, a hub name.")
+    ] = "uz-ru-en",
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for evaluation.json, .txt and scores.npz.")
+    ] = None,
+    languages: Annotated[str, typer.Option(help="The languages that count.")] = "uz,ru,en",
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many clips a locale: quick, and less sure.")
+    ] = None,
+    context: Annotated[
+        str, typer.Option(help="auto (the checkpoint's), padded or trimmed.")
+    ] = "auto",
+    kind: Annotated[
+        str, typer.Option(help="auto, classifier, or tokens (Whisper's own language tokens).")
+    ] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
+    quick: Annotated[  # noqa: FBT002 - typer makes a flag of it
+        bool, typer.Option("--quick", help="Only the lengths: no conditions, no checks.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option(help="Also write the JSON to this file (a model's own).")
+    ] = None,
+) -> None:
+    """Measure a checkpoint: lengths, conditions, corpora, unknown languages, checks.
+
+    Exits with 0 whether or not the bars are met: the table says which are.
+    """
+    from rich.console import Console
+
+    from training.evaluate import Plan
+    from training.evaluate import evaluate as ask
+    from training.figures import figures
+    from training.results import write_results
+    from training.tables import show
+
+    plan = Plan(
+        model=model,
+        roots=tuple(data),
+        split=split,
+        languages=tuple(languages.split(",")),
+        limit=limit,
+        context=_choice("context", context, "padded", "trimmed"),
+        kind=_choice("kind", kind, "classifier", "tokens") or "auto",
+        threads=threads,
+        conditions=not quick,
+        both_contexts=not quick,
+        checks=not quick,
+    )
+    evaluation = ask(plan, lambda line: typer.echo(line, err=True))
+    found = figures(evaluation, split=split)
+    found["limit"] = limit
+    show(found, Console())
+    if out is not None:
+        write_results(out, found, evaluation.observations)
+    if into is not None:
+        write_results(into, found)
+
+
+def calibrate(  # noqa: PLR0917 - typer calls it by name
+    model: Annotated[Path, typer.Option(help="Directory of the checkpoint to calibrate.")],
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Common Voice directories or manifests.")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="scores.npz of an evaluation of this very checkpoint.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    unknown: Annotated[
+        str, typer.Option(help="Labels that stand for no language, where the model has them.")
+    ] = "other",
+    context: Annotated[
+        str, typer.Option(help="auto (what the checkpoint says), padded or trimmed.")
+    ] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
+) -> None:
+    """Fit temperatures and the `und` threshold; write them into config.json."""
+    from training.calibrate import fit, write_calibration
+    from training.evaluate import Plan
+    from training.evaluate import evaluate as ask
+    from training.observations import load_observations
+
+    chosen = _choice("context", context, "padded", "trimmed")
+    if scores is not None:
+        table = load_observations(scores)
+    elif data:
+        plan = Plan(
+            model=str(model),
+            roots=tuple(data),
+            split=split,
+            context=chosen,
+            kind="classifier",
+            threads=threads,
+            conditions=False,
+            both_contexts=False,
+            checks=False,
+        )
+        table = ask(plan, lambda line: typer.echo(line, err=True)).observations
+    else:
+        raise typer.BadParameter("give --data or --scores")
+    labels = [label for label in unknown.split(",") if label in table.labels]
+    found = fit(table, labels)
+    write_calibration(model, found.calibration, chosen)
+    points = ", ".join(f"{value:.2f} at {at:g} s" for at, value in found.calibration.temperatures)
+    typer.echo(f"temperature: {points}")
+    typer.echo(
+        f"calibration error: {100 * found.error_before:.1f} % before, {100 * found.error:.1f} % "
+        "after (temperatures from the other half of the speakers)"
+    )
+    typer.echo(
+        f"und below {found.calibration.und_threshold}: names {100 * found.accepted:.1f} % of "
+        f"the languages it has right, rejects {100 * found.rejected:.1f} % of others"
+    )
+
+
+def _choice(name: str, given: str, *allowed: str) -> Any:
+    """None for `auto`, what was given where it is allowed."""
+    if given == "auto":
+        return None
+    if given not in allowed:
+        raise typer.BadParameter(f"--{name} {given}: auto, {', '.join(allowed)}")
+    return given

@@ -184,7 +184,7 @@ def evaluate(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Evaluat
     if plan.checks:
         parts += _foreign_codecs(interview, known, context, say)
         parts.append(_espeak(interview, targets, context, say))
-    if plan.both_contexts and not isinstance(listener.calibration, type(None)):
+    if plan.both_contexts:
         parts += _other_context(plan, listener, targets, short, say)
     return Evaluation(
         plan.model, context, listener.calibration, concatenate(parts), listening.dropped

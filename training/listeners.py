@@ -61,8 +61,8 @@ class LanguageTokens:
 
         try:
             self._model = WhisperForConditionalGeneration.from_pretrained(path, dtype="float32")
-            tokens: dict[str, int] = GenerationConfig.from_pretrained(path).lang_to_id
-        except (OSError, ValueError, AttributeError) as error:
+            tokens: dict[str, int] = GenerationConfig.from_pretrained(path).to_dict()["lang_to_id"]
+        except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"model {path}: no Whisper with a decoder and language tokens: "
                 f"{str(error).splitlines()[0][:200]}"

@@ -131,8 +131,8 @@ def _read(clip: Clip) -> Passage | str:
     if mask.sum() * FRAME < SHORTEST_S * SAMPLE_RATE:
         return "no speech"
     speech = samples[frames[0] * FRAME : (frames[-1] + 1) * FRAME]
-    speech = speech[: round(LONGEST_S * SAMPLE_RATE)].astype(np.float32) / 32_768
-    return Passage(speech, clip.language, clip.locale, clip.corpus, clip.speaker, clip.path.name)
+    kept = speech[: round(LONGEST_S * SAMPLE_RATE)].astype(np.float32) / np.float32(32_768)
+    return Passage(kept, clip.language, clip.locale, clip.corpus, clip.speaker, clip.path.name)
 
 
 def cut_all(passages: Sequence[Passage], seconds: float | None) -> list[Passage]:

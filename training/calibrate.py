@@ -1,0 +1,240 @@
+"""`calibrate`: what makes a checkpoint's confidence mean something.
+
+One softmax temperature for each length of speech (Guo et al., "On Calibration of Modern
+Neural Networks", 2017), fitted by likelihood on clips of the known languages and of
+others, and the probability below which a window names no language. Both go into the
+checkpoint's `config.json` under `langidd`.
+
+A temperature looks better on the clips it was fitted on. So the error that is reported
+is cross-fitted: temperatures from one half of the speakers, error on the other half.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy import optimize
+
+from langidd.errors import ModelError
+from langidd.values import Calibration
+from training.corpus import OTHER
+from training.metrics import Reliability, calibrated, reliability
+from training.observations import WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from training.observations import Observations
+
+LIMITS: Final = (0.25, 8.0)
+"""No temperature outside: a fit that wants one has too little to go by."""
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A calibration with what it does to the clips it was, and was not, fitted on.
+
+    `error_before` is with no temperature at all, `error` after cross-fitting.
+    `accepted` and `rejected` are at the threshold: the share of known languages that
+    are named (rightly or not), and of others that are not.
+    """
+
+    calibration: Calibration
+    error_before: float
+    error: float
+    accepted: float
+    rejected: float
+
+
+def fit(observations: Observations, unknown: Sequence[str]) -> Fit:
+    """Fit temperatures and threshold on a model's answers to clips cut to lengths.
+
+    `unknown`: the labels that stand for no language. Uses the clean answers in the
+    model's own context. Raises ModelError where there are none.
+    """
+    heard = training_rows(observations)
+    plain = Calibration(labels=heard.labels, unknown=tuple(unknown))
+    calibration = Calibration(
+        labels=heard.labels, unknown=tuple(unknown), temperatures=temperatures(heard)
+    )
+    threshold, accepted, rejected = best_threshold(heard, calibration)
+    return Fit(
+        Calibration(
+            labels=heard.labels,
+            unknown=tuple(unknown),
+            temperatures=calibration.temperatures,
+            und_threshold=threshold,
+        ),
+        reliability_of(heard, plain).error,
+        cross_fitted(heard).error,
+        accepted,
+        rejected,
+    )
+
+
+def training_rows(observations: Observations) -> Observations:
+    """The rows that say how sure a model may be: clean clips at every cut."""
+    own = _own_context(observations)
+    # Joined passages are as long as they say; clips alone where a test has no others.
+    material = "joined" if np.any(observations.material == "joined") else "clips"
+    rows = (
+        (observations.material == material)
+        & (observations.condition == "clean")
+        & (observations.context == own)
+        & (observations.cut != WHOLE)
+    )
+    if not rows.any():
+        raise ModelError("no clean clips among the scores: nothing to calibrate with")
+    return observations.where(rows)
+
+
+def _own_context(observations: Observations) -> str:
+    """The context in which the most was asked: the model's own."""
+    names, counts = np.unique(observations.context, return_counts=True)
+    return str(names[np.argmax(counts)])
+
+
+def truth_index(observations: Observations) -> npt.NDArray[np.int64]:
+    """Each row's true label as an index; -1 where the model has no label for it."""
+    index = {label: number for number, label in enumerate(observations.labels)}
+    return np.array([index.get(str(language), -1) for language in observations.language])
+
+
+def weights(observations: Observations) -> npt.NDArray[np.float64]:
+    """Rows weigh so that each language counts the same, `other` as one of them."""
+    weight = np.zeros(len(observations))
+    for language in np.unique(observations.language):
+        rows = observations.language == language
+        weight[rows] = 1 / rows.sum()
+    return np.asarray(weight / weight.mean())
+
+
+def temperatures(heard: Observations) -> tuple[tuple[float, float], ...]:
+    """One temperature for each cut, at the mean duration that its windows really have."""
+    found = []
+    for cut in sorted(set(map(str, heard.cut)), key=float):
+        rows = heard.where(heard.cut == cut)
+        # What is shorter than the cut belongs to a shorter cut, where it is too.
+        full = rows.where(rows.duration_s >= 0.9 * float(cut))
+        if len(full) >= 8 * len(heard.labels):
+            found.append((float(cut), fit_temperature(full)))
+    if not found:
+        found.append((1.0, fit_temperature(heard)))
+    return tuple((seconds, round(value, 4)) for seconds, value in found)
+
+
+def fit_temperature(rows: Observations) -> float:
+    """Find the temperature of the greatest likelihood, languages weighing the same."""
+    truth = truth_index(rows)
+    known = truth >= 0
+    if not known.any():
+        return 1.0
+    logits = rows.logits[known].astype(np.float64)
+    right, weight = truth[known], weights(rows)[known]
+
+    def loss(logarithm: float) -> float:
+        scaled = logits / np.exp(logarithm)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        likelihood = scaled[np.arange(len(right)), right] - np.log(np.exp(scaled).sum(axis=1))
+        return float(-np.average(likelihood, weights=weight))
+
+    low, high = np.log(LIMITS)
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def reliability_of(rows: Observations, calibration: Calibration) -> Reliability:
+    """Confidence in the best label against how often it is right, unknown ones included."""
+    chance = calibrated(rows.logits, rows.duration_s, calibration)
+    return reliability(chance.max(axis=1), chance.argmax(axis=1) == truth_index(rows))
+
+
+def halves(rows: Observations) -> npt.NDArray[np.bool_]:
+    """Split the rows in two by speaker, so that nobody is in both halves."""
+    names = np.unique(rows.speaker)
+    # By a hash, so that it does not move when a clip is added; alternating within that order.
+    ordered = sorted(names, key=lambda name: zlib.crc32(str(name).encode()))
+    return np.isin(rows.speaker, ordered[::2])
+
+
+def cross_fitted(rows: Observations) -> Reliability:
+    """Reliability of temperatures on speakers that they were not fitted on."""
+    first = halves(rows)
+    confidence: list[npt.NDArray[np.float64]] = []
+    right: list[npt.NDArray[np.bool_]] = []
+    for fitted_on, measured_on in ((first, ~first), (~first, first)):
+        if not fitted_on.any() or not measured_on.any():
+            continue
+        measured = rows.where(measured_on)
+        calibration = Calibration(
+            labels=rows.labels, temperatures=temperatures(rows.where(fitted_on))
+        )
+        chance = calibrated(measured.logits, measured.duration_s, calibration)
+        confidence.append(chance.max(axis=1))
+        right.append(chance.argmax(axis=1) == truth_index(measured))
+    return reliability(np.concatenate(confidence), np.concatenate(right))
+
+
+def best_language(
+    rows: Observations, calibration: Calibration
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
+    """Each row's best target language and its calibrated probability."""
+    columns = [rows.labels.index(language) for language in rows.targets]
+    chance = calibrated(rows.logits, rows.duration_s, calibration)[:, columns]
+    return np.array(rows.targets)[chance.argmax(axis=1)], chance.max(axis=1)
+
+
+def best_threshold(rows: Observations, calibration: Calibration) -> tuple[float, float, float]:
+    """Find the threshold with the most of (known accepted + unknown rejected) / 2.
+
+    Known languages weigh the same. Gives it with both shares; 0.5 where there is no
+    unknown language to reject.
+    """
+    best, sure = best_language(rows, calibration)
+    unknown = rows.language == OTHER
+    candidates = np.round(np.arange(0.30, 0.96, 0.01), 2)
+    weight = weights(rows)
+    good = ~unknown & (best == rows.language)
+    if not unknown.any() or unknown.all():
+        return 0.5, float(np.mean(sure[~unknown] >= 0.5)) if not unknown.all() else 0.0, 0.0
+
+    def shares(threshold: float) -> tuple[float, float]:
+        accepted = np.average((sure >= threshold)[good], weights=weight[good])
+        return float(accepted), float(np.mean(sure[unknown] < threshold))
+
+    scores = [sum(shares(value)) for value in candidates]
+    # The middle of the plateau: the best on these clips is the edge of a stair.
+    near = candidates[np.array(scores) >= max(scores) - 0.002]
+    threshold = round(float(np.median(near)), 2)
+    return threshold, *shares(threshold)
+
+
+def write_calibration(
+    directory: Path, calibration: Calibration, context: str | None = None
+) -> None:
+    """Put it into the checkpoint's `config.json`, under `langidd`; the rest stays.
+
+    `context` None leaves what is there, `padded` where nothing is.
+    """
+    path = directory / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: no checkpoint to calibrate ({error})") from error
+    block = dict(config.get("langidd") or {})
+    block["format"] = FORMAT
+    block["context"] = context or block.get("context", "padded")
+    block["unknown_labels"] = list(calibration.unknown)
+    block["temperature"] = [list(point) for point in calibration.temperatures]
+    block["und_threshold"] = calibration.und_threshold
+    config["langidd"] = block
+    partial = path.with_suffix(".json.part")
+    partial.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.rename(path)
