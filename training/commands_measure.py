@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `langidd-train`."""
-    commands: list[Callable[..., None]] = [speak, evaluate, calibrate]
+    commands: list[Callable[..., None]] = [speak, evaluate, calibrate, report]
     for command in commands:
         app.command()(command)
 
@@ -203,3 +203,40 @@ def _choice(name: str, given: str, *allowed: str) -> Any:
     if given not in allowed:
         raise typer.BadParameter(f"--{name} {given}: auto, {', '.join(allowed)}")
     return given
+
+
+def report(  # noqa: PLR0917 - typer calls it by name
+    evaluation: Annotated[
+        Path, typer.Option(help="Directory that `evaluate --out` wrote, or its evaluation.json.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory for report.html, README.md, pictures/.")],
+    run: Annotated[
+        Path | None, typer.Option(help="Training run: its curves and its recipe.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Prepared data: what the model was trained on.")
+    ] = None,
+    example: Annotated[
+        Path | None, typer.Option(help="A clip, for the picture of what the model hears.")
+    ] = None,
+    notes: Annotated[
+        Path | None, typer.Option(help="Markdown for the end of the card: data, licences.")
+    ] = None,
+    baseline: Annotated[
+        list[Path] | None, typer.Option(help="Evaluation of another model (repeatable).")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the model is called.")] = "uz-ru-en",
+) -> None:
+    """Make one HTML page and a Markdown model card, with pictures."""
+    import numpy as np
+
+    from training.decoding import decode
+    from training.report import Material, write_report
+
+    heard = None
+    if example is not None:
+        samples = decode(example)[: 6 * 16_000].astype(np.float32) / np.float32(32_768)
+        heard = (samples, f"Log-mel of {example.name}")
+    material = Material(evaluation, run, store, heard, notes, tuple(baseline or ()))
+    for path in write_report(material, out, name=name):
+        typer.echo(str(path))
