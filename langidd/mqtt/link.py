@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import aiomqtt
 
@@ -74,6 +74,8 @@ class Link:
         self._ended.set()
         self._complained = ""
         self._refusals: set[str] = set()
+        self._retained_turn = asyncio.Lock()
+        self._events_turn = asyncio.Lock()
         self._repeats: dict[tuple[str, ...], asyncio.TimerHandle] = {}
         self._repeated_at: dict[tuple[str, ...], float] = {}
 
@@ -102,7 +104,7 @@ class Link:
                 refused = False
                 try:
                     await self._connect_and_serve()
-                except Exception as error:  # noqa: BLE001 - no broker may end this; it is said below
+                except Exception as error:  # noqa: BLE001 - no broker may end this; it is said
                     refused = self._complain(error)
                 healthy = self.connected and time.monotonic() - self._connected_at >= HEALTHY_S
                 self.connected = False
@@ -128,7 +130,6 @@ class Link:
             async with asyncio.timeout(DRAIN_S + 0.4):
                 await self._ended.wait()
         except TimeoutError:
-            _log.warning("the broker did not take our goodbye in time; it will send the Last Will")
             if self._connection is not None:
                 self._connection.abandon()
 
@@ -152,9 +153,10 @@ class Link:
         self._connection = connection
         try:
             self._connected()
-            await _first(self._listen(connection), self._speak(connection), self._closing.wait())
-            if self.closing:
-                await self._say_goodbye(connection)
+            await _first(
+                self._say_goodbye(connection), self._listen(connection), self._speak(connection)
+            )
+            await connection.leave()
         finally:
             self._connection = None
             connection.abandon()
@@ -179,6 +181,9 @@ class Link:
 
     def _complain(self, error: Exception) -> bool:
         """Say why there is no connection, once a reason; return whether we are refused."""
+        if self.closing:
+            _log.warning("the broker did not take our goodbye; it will send the Last Will")
+            return False
         why = failure(error, self._settings)
         self.last_error = why.text
         self._on_state(f"{'refused' if why.refused else 'waiting'}: {why.text}")
@@ -206,34 +211,44 @@ class Link:
             await self._send_some_retained(connection)
 
     async def _send_some_retained(self, connection: Connection) -> None:
-        some = self._retained.take(IN_FLIGHT)
-        refusals = await self._deliver(connection, some, retain=True)
-        for (topic, payload), refusal in zip(some, refusals, strict=True):
-            if refusal is None:
-                self._retained.sent(topic, payload)
+        async with self._retained_turn:
+            some = self._retained.take(IN_FLIGHT)
+            refusals = await self._deliver(connection, some, retain=True)
+            for (topic, payload), refusal in zip(some, refusals, strict=True):
+                if refusal is None:
+                    self._retained.sent(topic, payload)
 
     async def _send_events(self, connection: Connection) -> None:
         while True:
             self._outbox.arrived.clear()
-            if not await self._send_some_events(connection):
+            outcome = await self._send_some_events(connection)
+            if outcome == "refused":
+                await asyncio.sleep(spread(REFUSED_S))
+            elif outcome == "nothing":
                 await self._outbox.arrived.wait()
 
-    async def _send_some_events(self, connection: Connection) -> bool:
-        """Send the oldest; return whether there were any."""
-        rows = await self._outbox.oldest(IN_FLIGHT)
-        refusals = await self._deliver(
-            connection, [(row.topic, row.payload) for row in rows], retain=False
-        )
-        for row, refusal in zip(rows, refusals, strict=True):
-            if refusal is not None and refusal.code not in _HOPELESS:
-                # An event that may not be published waits, and those after it: in order.
-                await self._outbox.remove(row.sequence - 1)
-                await asyncio.sleep(spread(REFUSED_S))
-                return True
-        if rows:
+    async def _send_some_events(
+        self, connection: Connection
+    ) -> Literal["sent", "nothing", "refused"]:
+        """Send the oldest, and let go of what the broker acknowledged.
+
+        An event that may not be published waits, and those after it with it, in order; one
+        that the broker will never take is given up and counted.
+        """
+        async with self._events_turn:
+            rows = await self._outbox.oldest(IN_FLIGHT)
+            if not rows:
+                return "nothing"
+            refusals = await self._deliver(
+                connection, [(row.topic, row.payload) for row in rows], retain=False
+            )
+            for row, refusal in zip(rows, refusals, strict=True):
+                if refusal is not None and refusal.code not in _HOPELESS:
+                    await self._outbox.remove(row.sequence - 1)
+                    return "refused"
             self._outbox.dropped += sum(refusal is not None for refusal in refusals)
             await self._outbox.remove(rows[-1].sequence)
-        return bool(rows)
+            return "sent"
 
     async def _deliver(
         self, connection: Connection, some: Sequence[tuple[str, bytes]], *, retain: bool
@@ -263,21 +278,23 @@ class Link:
             _log.error("%s; check its access rules", refusal)
 
     async def _say_goodbye(self, connection: Connection) -> None:
-        """Send what waits while there is time, then `offline`, then leave."""
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while self._retained.waiting.is_set():
-                    await self._send_some_retained(connection)
-                try:
-                    async with asyncio.timeout(DRAIN_S / 2):
-                        while await self._send_some_events(connection):
-                            continue
-                except TimeoutError:
-                    _log.info("%d events wait for the next start", self._outbox.length)
-                await connection.deliver(self._topics.status, messages.OFFLINE, retain=True)
-                await connection.leave()
-        except TimeoutError:
-            _log.warning("the broker did not take our goodbye in time; it will send the Last Will")
+        """When the end begins, send what waits while there is time, then `offline`.
+
+        What is on its way then is waited for, so that it need not be sent a second time.
+        """
+        await self._closing.wait()
+        async with asyncio.timeout(DRAIN_S):
+            while self._retained.waiting.is_set():
+                await self._send_some_retained(connection)
+            async with self._retained_turn:
+                pass
+            try:
+                async with asyncio.timeout(DRAIN_S / 2):
+                    while await self._send_some_events(connection) == "sent":
+                        continue
+            except TimeoutError:
+                _log.info("%d events wait for the next start", self._outbox.length)
+            await connection.deliver(self._topics.status, messages.OFFLINE, retain=True)
 
     # Listening.
 

@@ -6,15 +6,17 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiomqtt.exceptions import MqttConnectError
+from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 
 from langidd.errors import BrokerError
 
 if TYPE_CHECKING:
     from langidd.config import MqttSettings
 
-# CONNACK's reason codes of MQTT 5; paho turns those of 3.1.1 into the same.
-_UNSUPPORTED_PROTOCOL: Final = 132
+# DISCONNECT's; paho has "unspecified" where the socket was closed without one.
+_TAKEN_OVER: Final = 142
+_UNSPECIFIED: Final = 128
+# CONNACK's of MQTT 5; paho turns those of 3.1.1 into the same.
 _ADVICE: Final = {
     132: "set mqtt.protocol to the version that the broker speaks",
     133: "set another mqtt.client_id",
@@ -53,16 +55,31 @@ def failure(error: BaseException, settings: MqttSettings) -> Failure:
         advice = _ADVICE.get(code if isinstance(code, int) else 0)
         tail = f"; {advice}" if advice else ""
         return Failure(f"broker {place} refuses us: {reason}{tail}", refused=advice is not None)
-    text = " ".join((str(error) or type(error).__name__).split())
+    text = _words(error)
     spoken = text.upper().replace(" ", "_")
     for mark, advice in _TLS_ADVICE.items():
         if mark in spoken:
             return Failure(
                 f"broker {place}: TLS fails: {_plain(error, text)}; {advice}", refused=True
             )
+    if settings.tls.enabled and isinstance(error, (ConnectionResetError, TimeoutError)):
+        text += "; does the broker speak TLS on this port?"
     if not settings.tls.enabled and "WITHOUT_AN_ANSWER" in spoken:
         text += "; does it expect TLS there (mqtt.tls.enabled), or another mqtt.protocol?"
     return Failure(f"broker {place}: {text}", refused=False)
+
+
+def _words(error: BaseException) -> str:
+    """One line; aiomqtt wraps why a connection ended in that it did."""
+    cause = error.__cause__ or error
+    if isinstance(cause, MqttCodeError):
+        code = getattr(cause.rc, "value", cause.rc)
+        if code == _TAKEN_OVER:
+            return "another client took our client id; each needs its own node or mqtt.client_id"
+        if code == _UNSPECIFIED:
+            return "the connection was lost"
+        return f"the connection ended: {cause.rc}"
+    return " ".join((str(cause) or type(cause).__name__).split())
 
 
 def _plain(error: BaseException, text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -17,6 +16,7 @@ from conftest import require
 from langidd.values import Decision
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
@@ -47,10 +47,7 @@ class Mosquitto:
     async def start(self) -> None:
         config = self.directory / "mosquitto.conf"
         config.write_text(f"user root\nlistener {self.port} 127.0.0.1\n{self.lines}\n")
-        with (self.directory / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                ["mosquitto", "-c", str(config)], stdout=log, stderr=log
-            )
+        self.process = self._spawn(config)
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -62,6 +59,10 @@ class Mosquitto:
             else:
                 writer.close()
                 return
+
+    def _spawn(self, config: Path) -> subprocess.Popen[bytes]:
+        with (self.directory / "mosquitto.log").open("ab") as log:
+            return subprocess.Popen(["mosquitto", "-c", str(config)], stdout=log, stderr=log)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -105,7 +106,8 @@ class Listener:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            "mosquitto_sub", "-d", "-F", "@%t\t%r\t%q\t%p", *self._arguments,
+            # Line by line: mosquitto_sub would keep its own remarks until they fill a page.
+            "stdbuf", "-oL", "mosquitto_sub", "-d", "-F", "=%t\t%r\t%q\t%p", *self._arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**22,
         )  # fmt: skip
         self._reader = asyncio.create_task(self._read())
@@ -123,7 +125,7 @@ class Listener:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             text = line.decode().rstrip("\n")
-            if text.startswith("@"):
+            if text.startswith("="):
                 topic, retained, qos, payload = text[1:].split("\t", 3)
                 self.heard.append(Heard(topic, retained == "1", int(qos), payload))
                 self._news.set()
@@ -160,7 +162,7 @@ def listen_events(port: int, name: str) -> Listener:
 async def until(true: Callable[[], object]) -> None:
     """Wait for something of this process that nobody announces."""
     async with asyncio.timeout(PATIENCE_S):
-        while not true():
+        while not true():  # noqa: ASYNC110 - plain attributes: nothing to await
             await asyncio.sleep(0.01)
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import resource
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -27,6 +27,16 @@ def add(outbox: Outbox, size: int = 10) -> int:
     number = outbox.take_sequence()
     outbox.append(Row(number, "langidd/n/s/event", b"x" * size))
     return number
+
+
+def returncode(*command: str) -> int:
+    return subprocess.run(command, check=False).returncode
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        filler.writelines(itertools.repeat(b"x" * 4096))
 
 
 async def drain(outbox: Outbox) -> list[int]:
@@ -117,8 +127,7 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    assert killed.returncode == -9
+    assert returncode(sys.executable, "-c", program, str(tmp_path)) == -9
     outbox = Outbox(tmp_path)
     found = await drain(outbox)
     assert found[:40] == list(range(1, 41))
@@ -191,17 +200,11 @@ async def test_a_full_disk_loses_nothing_and_is_said_once(
 async def test_a_small_disk_that_is_really_full(tmp_path: Path) -> None:
     place = tmp_path / "small"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(place)]
-    if not shutil.which("mount") or subprocess.run(command, check=False).returncode:
+    if returncode("mount", "-t", "tmpfs", "-o", "size=512k", "none", str(place)):
         pytest.skip("mounting a small tmpfs needs root")
     try:
         outbox = Outbox(place)
-        with (
-            (place / "filler").open("wb", buffering=0) as filler,
-            pytest.raises(OSError, match="No space"),
-        ):
-            while True:
-                filler.write(b"x" * 4096)
+        fill(place / "filler")
         added = [add(outbox, size=1_000) for _ in range(50)]
         await outbox.flush()
         assert not outbox.durable
@@ -212,7 +215,7 @@ async def test_a_small_disk_that_is_really_full(tmp_path: Path) -> None:
         assert outbox.durable
         await outbox.close()
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        assert returncode("umount", "--lazy", str(place)) == 0
 
 
 async def test_a_place_that_is_no_directory_leaves_events_in_memory(
