@@ -104,7 +104,8 @@ class MicrophoneSource:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            # Not `wait()`: it hangs while what the process had written is not read.
+            await process.communicate()
 
     async def _chunks(self, pipe: asyncio.StreamReader) -> AsyncIterator[Chunk]:
         opened = _parsed(await pipe.readline())

@@ -32,6 +32,8 @@ _BLOCK_S: Final = 0.05
 _QUEUED: Final = 100
 """Blocks kept while the reader is slow (5 s); later ones are lost and counted."""
 
+_FULL_S: Final = 1.0
+
 _MANY_CHANNELS: Final = 8
 """Sound servers offer 32 and more channels and fill in what is not there."""
 
@@ -108,7 +110,8 @@ def _read(portaudio: Any, wanted: dict[str, Any]) -> str:
     lost = 0
 
     def heard(data: Any, frames: int, times: Any, status: Any) -> None:
-        # PortAudio's own thread: copy, and nothing that could wait.
+        # PortAudio's own thread: copy, no more. It waits only where the queue is full, when
+        # sound is as good as lost; a virtual card that is faster than the clock waits with it.
         nonlocal lost
         lost += bool(status.input_overflow)
         block_s = frames / rate
@@ -116,7 +119,7 @@ def _read(portaudio: Any, wanted: dict[str, Any]) -> str:
         # The age of the block's first sample, where the driver knows it.
         late_s = age_s - block_s if block_s < age_s < block_s + 1 else 0.0
         try:
-            blocks.put_nowait((bytes(data), time.monotonic() - late_s, lost))
+            blocks.put((bytes(data), time.monotonic() - late_s, lost), timeout=_FULL_S)
             lost = 0
         except queue.Full:
             lost += 1
