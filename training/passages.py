@@ -124,7 +124,9 @@ def _read(clip: Clip) -> Passage | str:
         samples = decode(clip.path)
     except (OSError, av.FFmpegError):
         return "broken"
-    if len(samples) == 0 or int(np.abs(samples.astype(np.int32)).max()) < SILENT_PEAK:
+    if len(samples) == 0:
+        return "broken"
+    if int(np.abs(samples.astype(np.int32)).max()) < SILENT_PEAK:
         return "silent"
     mask = speech_mask(samples)
     frames = np.flatnonzero(mask)
