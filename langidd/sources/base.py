@@ -66,3 +66,8 @@ class Source(Protocol):
             SourceError: the device cannot be opened, or stopped giving sound.
 
         """
+
+
+def one_line(text: str) -> str:
+    """Give a path or URL as it may stand in a message: `?` for what would break the line."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

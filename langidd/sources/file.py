@@ -10,7 +10,7 @@ import av
 import av.error
 
 from langidd.errors import SourceError
-from langidd.sources.base import CHUNK_S, SourceCounts
+from langidd.sources.base import CHUNK_S, SourceCounts, one_line
 from langidd.sources.decoding import Decoder
 from langidd.sources.reader import Reader
 from langidd.sources.resampling import Chunker
@@ -96,6 +96,8 @@ class FileSource:
                 kinds = ", ".join(sorted({stream.type for stream in container.streams}))
                 raise self._error(f"has no sound in it (only {kinds or 'nothing'})")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise self._error("has sound in a codec that FFmpeg does not know")
             decoder = Decoder(stream, self.counts)
             for packet in self._packets(container, stream):
                 yield from decoder.decode(packet)
@@ -137,7 +139,7 @@ class FileSource:
 
     @property
     def _shown(self) -> str:
-        return "".join(sign if sign.isprintable() else "?" for sign in str(self._path))
+        return one_line(str(self._path))
 
     def _error(self, what: str) -> SourceError:
         return SourceError(f"{self._shown}: {what}", permanent=True)

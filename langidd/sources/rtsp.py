@@ -12,7 +12,7 @@ import av.error
 
 from langidd.errors import SourceError
 from langidd.secrets import redact_url
-from langidd.sources.base import SourceCounts
+from langidd.sources.base import SourceCounts, one_line
 from langidd.sources.decoding import Decoder
 from langidd.sources.live import LiveChunks
 from langidd.sources.reader import Reader
@@ -83,7 +83,7 @@ class RtspSource:
         self.name = name
         self.counts = SourceCounts()
         self._url = _with_login(url, username, password)
-        self._shown = redact_url(url)
+        self._shown = one_line(redact_url(url))
         self._transport = transport
         self._timeout_s = (open_s, read_s)
         self._audio_alone = True
@@ -219,7 +219,8 @@ def _with_login(url: str, username: str | None, password: str | None) -> str:
         host = None
     if not host or parts.scheme not in _DEFAULT_PORT:
         raise SourceError(
-            f"{redact_url(url)}: is no rtsp:// URL; it must be rtsp://host/path", permanent=True
+            f"{one_line(redact_url(url))}: is no rtsp:// URL; it must be rtsp://host/path",
+            permanent=True,
         )
     user, _, secret = parts.netloc.rpartition("@")[0].partition(":")
     # What is percent-encoded already stays what it means; what is not gets encoded.
@@ -228,7 +229,7 @@ def _with_login(url: str, username: str | None, password: str | None) -> str:
     login = quote(user, safe="") + (":" + quote(secret, safe="") if secret else "")
     if len(login) > _LONGEST_LOGIN:
         raise SourceError(
-            f"{redact_url(url)}: user and password are too long for FFmpeg "
+            f"{one_line(redact_url(url))}: user and password are too long for FFmpeg "
             f"({len(login)} characters percent-encoded, {_LONGEST_LOGIN} at most)",
             permanent=True,
         )

@@ -178,6 +178,19 @@ async def test_what_is_no_recording_is_named_in_one_line(tmp_path: Path, clip: P
     assert "is a directory" in str(await error_of(tmp_path))
 
 
+async def test_a_codec_that_nobody_knows_is_named(tmp_path: Path):
+    path = tmp_path / "odd.wav"
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16_000)
+        out.writeframes(b"\0\1" * 4_000)
+    data = bytearray(path.read_bytes())
+    data[20:22] = b"\xef\xbe"  # the format's number in the WAV header
+    path.write_bytes(data)
+    assert "a codec that FFmpeg does not know" in str(await error_of(path))
+
+
 async def test_a_renamed_file_is_known_by_what_it_holds(tmp_path: Path, clip: Path, reference):
     renamed = tmp_path / "speech.mp3"
     renamed.write_bytes(clip.read_bytes())
