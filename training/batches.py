@@ -34,17 +34,23 @@ class Sampling:
     sound a batch holds, whatever the length. `padded`: how many batches of a hundred
     are zero-padded to 30 s (of `padded_batch` windows), as a stock checkpoint is used.
     `language_weights`: how much of each class. `temper`: 1 draws corpora by their
-    minutes, 0 all alike. `corpus_weights`: a factor for some corpora.
+    minutes, 0 all alike. `corpus_weights`: a factor for some corpora. `synthetic`: the
+    share of every class, the same for all, that is synthesised where there is any.
     """
 
-    lengths_s: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
-    length_weights: tuple[float, ...] = (0.25, 0.2, 0.22, 0.15, 0.1, 0.05, 0.03)
+    lengths_s: tuple[float, ...] = (0.8, 1.2, 2.0, 3.0, 4.0, 6.0, 10.0)
+    length_weights: tuple[float, ...] = (0.18, 0.24, 0.25, 0.16, 0.1, 0.05, 0.02)
     seconds: float = 40.0
-    padded: float = 0.1
+    padded: float = 0.06
     padded_batch: int = 4
     language_weights: Mapping[str, float] = field(default_factory=dict)
     temper: float = 0.5
     corpus_weights: Mapping[str, float] = field(default_factory=dict)
+    synthetic: float = 0.15
+
+
+SYNTHETIC: Final = "espeak-ng"
+"""The corpus that `speak` writes."""
 
 
 class Drawer:
@@ -81,7 +87,7 @@ class Drawer:
                 )
                 factor = _factor(sampling.corpus_weights, corpus)
                 weights[corpus] = factor * sum(seconds.values()) ** sampling.temper
-            self._corpora[language] = _Choice(weights)
+            self._corpora[language] = _Choice(_with_share(weights, sampling.synthetic))
 
     def clips(self, samples: int, rng: np.random.Generator) -> list[StoredClip]:
         """Draw clips of one speaker that are `samples` long together, where it has as many."""
@@ -107,7 +113,8 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
 
     So a run that was killed goes on with the batches it had not seen, and several
     processes share the work by index. A batch is `input_features (b, 80, frames)` and
-    `labels (b,)`; all of its windows are equally long.
+    `labels (b,)`; all of its windows are equally long. `locales (b,)` is the language
+    really spoken, as a number in `self.locales`.
     """
 
     def __init__(
@@ -125,6 +132,8 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         self._store = store
         self._drawer = Drawer(clips, sampling)
         self._labels = {label: index for index, label in enumerate(labels)}
+        self.locales = sorted({clip.locale for clip in clips})
+        self._locales = {locale: index for index, locale in enumerate(self.locales)}
         self._sampling = sampling
         self._augmentation = augmentation
         self._length = length
@@ -142,11 +151,12 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         samples = int(length_s * SAMPLE_RATE)
         padded = rng.random() < sampling.padded
         size = sampling.padded_batch if padded else max(1, round(sampling.seconds / length_s))
-        sounds, labels = [], []
+        sounds, labels, locales = [], [], []
         for _ in range(size):
-            sound, label = self._window(samples, rng)
+            sound, clip = self._window(samples, rng)
             sounds.append(sound)
-            labels.append(label)
+            labels.append(self._labels[clip.language])
+            locales.append(self._locales[clip.locale])
         batch = torch.from_numpy(np.stack(sounds))
         if padded:
             batch = torch.nn.functional.pad(batch, (0, PADDED_SAMPLES - samples))
@@ -155,9 +165,9 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
             frames = samples // 160
             generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
             features[:, :, :frames] = masked(features[:, :, :frames], generator)
-        return {"input_features": features, "labels": torch.tensor(labels)}
+        return {"input_features": features, "labels": torch.tensor(labels), "locales": torch.tensor(locales)}
 
-    def _window(self, samples: int, rng: np.random.Generator) -> tuple[Sound, int]:
+    def _window(self, samples: int, rng: np.random.Generator) -> tuple[Sound, StoredClip]:
         factor = speed_factor(self._augmentation, rng)
         needed = int(np.ceil(samples * factor)) + 8
         clips = self._drawer.clips(needed, rng)
@@ -166,7 +176,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         if len(sound) < samples:
             sound = np.pad(sound, (0, samples - len(sound)))
         sound = augmented(sound, self._augmentation, rng, lambda n: self._stranger(n, rng))
-        return sound.astype(np.float32), self._labels[clips[0].language]
+        return sound.astype(np.float32), clips[0]
 
     def _joined(
         self, clips: Sequence[StoredClip], samples: int, rng: np.random.Generator
@@ -201,6 +211,17 @@ class _Choice:
     def draw(self, rng: np.random.Generator) -> str:
         at = bisect_right(self._sums, rng.random() * self._sums[-1])
         return self._keys[min(at, len(self._keys) - 1)]
+
+
+def _with_share(weights: dict[str, float], synthetic: float) -> dict[str, float]:
+    """Scale the synthesised corpora to their share, so that they tell no class."""
+    spoken = {name: name.endswith(f"/{SYNTHETIC}") for name in weights}
+    artificial = sum(weight for name, weight in weights.items() if spoken[name])
+    human = sum(weights.values()) - artificial
+    if artificial == 0 or human == 0:
+        return weights
+    factor = synthetic / (1 - synthetic) * human / artificial
+    return {name: weight * (factor if spoken[name] else 1) for name, weight in weights.items()}
 
 
 def _factor(weights: Mapping[str, float], corpus: str) -> float:

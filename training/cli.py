@@ -11,6 +11,7 @@ import typer
 
 from langidd.errors import LangiddError
 from training.commands_measure import register as register_measuring
+from training.commands_train import register as register_training
 
 app = typer.Typer(
     name="langidd-train",
@@ -24,6 +25,7 @@ def about() -> None:
     """From speech to a checkpoint that langidd can use, and its figures."""
 
 
+register_training(app)
 register_measuring(app)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import av
 import numpy as np
+import soundfile
 import soxr
 
 from langidd.values import SAMPLE_RATE
@@ -32,10 +33,13 @@ class Codec:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+GSM: Final = "GSM610"
+"""libsndfile's name of it: PyAV's FFmpeg decodes GSM 06.10 but cannot encode it."""
+
 CODECS: Final = (
     Codec("mu-law", "pcm_mulaw", "wav", 8_000),
     Codec("a-law", "pcm_alaw", "wav", 8_000),
-    Codec("gsm", "libgsm", "gsm", 8_000, (13_000,)),
+    Codec("gsm", GSM, "wav", 8_000),
     Codec("opus", "libopus", "ogg", 48_000, (16_000, 24_000, 32_000)),
     Codec("opus-low", "libopus", "ogg", 16_000, (6_000, 8_000, 12_000)),
     Codec("opus-narrow", "libopus", "ogg", 8_000, (6_000, 8_000, 12_000)),
@@ -51,7 +55,9 @@ out by `available`."""
 
 def available() -> tuple[Codec, ...]:
     """Those of `CODECS` that this build of FFmpeg has."""
-    return tuple(codec for codec in CODECS if codec.encoder in av.codecs_available)
+    return tuple(
+        codec for codec in CODECS if codec.encoder == GSM or codec.encoder in av.codecs_available
+    )
 
 
 def through(codec: Codec, samples: Sound, bit_rate: int | None = None) -> Sound:
@@ -59,7 +65,24 @@ def through(codec: Codec, samples: Sound, bit_rate: int | None = None) -> Sound:
 
     The codec's delay is kept: it is a few milliseconds and happens in the world too.
     """
-    sent = samples if codec.rate_hz == SAMPLE_RATE else _resampled(samples, SAMPLE_RATE, codec)
+    sent = samples
+    if codec.rate_hz != SAMPLE_RATE:
+        sent = soxr.resample(samples, SAMPLE_RATE, codec.rate_hz, "LQ")
+    received = _gsm(sent, codec.rate_hz) if codec.encoder == GSM else _ffmpeg(codec, sent, bit_rate)
+    if len(received) < len(samples):
+        received = np.pad(received, (0, len(samples) - len(received)))
+    return received[: len(samples)].astype(np.float32)
+
+
+def _gsm(sent: Sound, rate_hz: int) -> Sound:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(sent, -1, 1), rate_hz, format="WAV", subtype=GSM)
+    buffer.seek(0)
+    back, _ = soundfile.read(buffer, dtype="float32")
+    return np.asarray(soxr.resample(back, rate_hz, SAMPLE_RATE, "LQ"), np.float32)
+
+
+def _ffmpeg(codec: Codec, sent: Sound, bit_rate: int | None) -> Sound:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=codec.container) as container:
         stream = container.add_stream(codec.encoder, rate=codec.rate_hz, options=_options(codec))
@@ -85,10 +108,7 @@ def through(codec: Codec, samples: Sound, bit_rate: int | None = None) -> Sound:
         for decoded in container.decode(audio=0):
             parts += [piece.to_ndarray()[0] for piece in back.resample(decoded)]
         parts += [piece.to_ndarray()[0] for piece in back.resample(None)]
-    received = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    if len(received) < len(samples):
-        received = np.pad(received, (0, len(samples) - len(received)))
-    return received[: len(samples)].astype(np.float32)
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _options(codec: Codec) -> dict[str, str]:
@@ -98,6 +118,3 @@ def _options(codec: Codec) -> dict[str, str]:
         return {"compression_level": "9", **codec.options}
     return dict(codec.options)
 
-
-def _resampled(samples: Sound, rate_hz: int, codec: Codec) -> Sound:
-    return np.asarray(soxr.resample(samples, rate_hz, codec.rate_hz, "LQ"), np.float32)

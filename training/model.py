@@ -30,8 +30,7 @@ class TrimmedWhisper(WhisperForAudioClassification):  # type: ignore[misc]
         hidden = hidden + self.encoder.embed_positions.weight[: hidden.shape[1]]
         states = [hidden]
         for layer in self.encoder.layers:
-            out = layer(hidden, None)
-            hidden = out[0] if isinstance(out, tuple) else out
+            hidden = layer(hidden, None)
             states.append(hidden)
         states[-1] = self.encoder.layer_norm(hidden)
         if self.config.use_weighted_layer_sum:
@@ -39,9 +38,25 @@ class TrimmedWhisper(WhisperForAudioClassification):  # type: ignore[misc]
             hidden = torch.stack(states, dim=1).mul(weights.view(1, -1, 1, 1)).sum(dim=1)
         else:
             hidden = states[-1]
-        logits = self.classifier(self.projector(hidden).mean(dim=1))
+        pooled = self.projector(hidden).mean(dim=1)
+        logits = self.classifier(pooled)
         loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
+        finer = (self.finer(pooled),) if hasattr(self, "finer") else None
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=finer)
+
+    def add_finer_head(self, classes: int) -> None:
+        """Add a head that tells every locale apart, for training only.
+
+        It sits on the same pooled features, so that `other` cannot be learned as "a
+        recording of that kind": within it the languages must be told apart too.
+        """
+        self.finer = nn.Linear(self.config.classifier_proj_size, classes)
+
+    def stock_state(self) -> dict[str, torch.Tensor]:
+        """Give the weights of the stock model, without what only training needs."""
+        return {
+            name: value for name, value in self.state_dict().items() if not name.startswith("finer.")
+        }
 
 
 def fresh_model(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from langidd.errors import ConfigError
 from training.augment import Augmentation
 from training.batches import Sampling
 
@@ -25,23 +26,25 @@ class Recipe:
 
     context: str = "trimmed"
     layers: int | None = 4
-    frozen_layers: int = 0
+    frozen_layers: int = 2
     weighted_layer_sum: bool = False
     dropout: float = 0.1
-    steps: int = 6_000
+    steps: int = 2_400
     head_lr: float = 1e-3
-    top_lr: float = 1.5e-4
-    layer_decay: float = 0.7
+    top_lr: float = 2e-4
+    layer_decay: float = 0.6
     weight_decay: float = 0.01
     warm_up: float = 0.06
     schedule: str = "cosine"
     label_smoothing: float = 0.05
+    closed_weight: float = 0.5
+    finer_weight: float = 0.3
     ema: float = 0.998
     clips_per_batch: int = 1
     accumulation: int = 1
     half_precision: str = "bf16"
     spec_augment: float = 0.5
-    eval_steps: int = 500
+    eval_steps: int = 400
     best_by: str = "macro_accuracy"
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -50,7 +53,9 @@ class Recipe:
 RECIPES: Final[Mapping[str, Recipe]] = {
     "default": Recipe(
         sampling=Sampling(
-            language_weights={"uz": 0.22, "ru": 0.24, "en": 0.24, "other": 0.3},
+            language_weights={"uz": 0.24, "ru": 0.26, "en": 0.25, "other": 0.25},
+            corpus_weights={"tr/gcompris-voices": 3.0},
+            synthetic=0.15,
         )
     ),
     "seed": Recipe(
@@ -65,6 +70,8 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         warm_up=0.1,
         schedule="linear",
         label_smoothing=0.0,
+        closed_weight=0.0,
+        finer_weight=0.0,
         ema=0.0,
         clips_per_batch=2,
         accumulation=4,
@@ -74,3 +81,16 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         best_by="accuracy",
     ),
 }
+
+
+def recipe(name: str, **changes: object) -> Recipe:
+    """Give a recipe by name, with what is not None of `changes` instead of its own.
+
+    Raises:
+        ConfigError: there is no such recipe.
+
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"preset {name!r} is none of {', '.join(RECIPES)}")
+    given = {key: value for key, value in changes.items() if value is not None}
+    return replace(RECIPES[name], **given)  # type: ignore[arg-type]

@@ -43,8 +43,18 @@ def quick_check(
             probabilities = _probabilities(model, store, clips, length_s, batch_s)
             said = np.asarray(labels)[probabilities.argmax(axis=1)]
             truth = np.asarray([clip.language for clip in clips])
-            accuracy = {label: float((said == label)[truth == label].mean()) for label in known if (truth == label).any()}
+            accuracy = {
+                label: float((said == label)[truth == label].mean())
+                for label in known
+                if (truth == label).any()
+            }
+            closed_said = np.asarray(known)[probabilities[:, : len(known)].argmax(axis=1)]
+            closed = {
+                label: float((closed_said == label)[truth == label].mean()) for label in accuracy
+            }
             key = f"{length_s:g}s"
+            result |= {f"{key}_closed_{label}": round(value, 4) for label, value in closed.items()}
+            result[f"{key}_closed_macro"] = round(float(np.mean(list(closed.values()))), 4)
             result |= {f"{key}_{label}": round(value, 4) for label, value in accuracy.items()}
             result[f"{key}_macro"] = round(float(np.mean(list(accuracy.values()))), 4)
             if OTHER in labels and (truth == OTHER).any():
@@ -56,7 +66,7 @@ def quick_check(
                     result[f"{key}_auroc_turkic"] = round(
                         float(roc_auc_score(turkic[chosen], score[chosen])), 4
                     )
-        macro = [value for key, value in result.items() if key.endswith("_macro")]
+        macro = [value for key, value in result.items() if key.endswith("s_macro")]
         result["macro_accuracy"] = round(float(np.mean(macro)), 4)
     finally:
         model.train(was_training)
