@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+EVENTS_AT_ONCE: Final = 100
+"""Events that leave before any of them is deleted: one write to the disk for all of them."""
 REFUSED_S: Final = 60.0
 """Until the next attempt where the broker refuses us: only a person can change that."""
 HEALTHY_S: Final = 10.0
@@ -236,7 +238,7 @@ class Link:
         that the broker will never take is given up and counted.
         """
         async with self._events_turn:
-            rows = await self._outbox.oldest(IN_FLIGHT)
+            rows = await self._outbox.oldest(EVENTS_AT_ONCE)
             if not rows:
                 return "nothing"
             refusals = await self._deliver(

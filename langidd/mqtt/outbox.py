@@ -109,16 +109,21 @@ class Outbox:
         self.arrived.set()
 
     async def oldest(self, limit: int) -> list[Row]:
-        """Return the rows that have waited longest, in order."""
-        await self.flush()
-        if self._open and self._disk is not None:
+        """Return the rows that have waited longest, in order: from the disk, where it works."""
+        while True:
+            await self.flush()
+            if self._disk is None or not self._open:
+                break
             try:
                 rows = await self._in_thread(self._disk.read, self._sent_through, limit)
             except sqlite3.Error as error:
                 self._failed(error)
-            else:
-                if rows:
-                    return rows
+                break
+            if rows:
+                return rows
+            # What came meanwhile goes to the disk first, unless the disk will not have it.
+            if not self._memory or self.last_fault:
+                break
         return list(islice(self._memory, limit))
 
     async def remove(self, through: int) -> None:
@@ -126,13 +131,18 @@ class Outbox:
         self._sent_through = max(self._sent_through, through)
         while self._memory and self._memory[0].sequence <= through:
             self._memory_bytes -= self._memory.popleft().size
-        if self._open and self._disk is not None and self._on_disk.rows:
+        if self._disk is None or not self._open:
+            return
+        # Some may be on their way to the disk at this moment; the thread takes one after the other.
+        if self._on_disk.rows or self._flushing:
             try:
                 self._on_disk = await self._in_thread(self._disk.remove, through)
             except sqlite3.Error as error:
                 self._failed(error)
             else:
-                self._succeeded()
+                # Deleting may work where the disk has no room for what waits in memory.
+                if not self._memory:
+                    self._succeeded()
 
     async def flush(self) -> None:
         """Return when every row added so far is on disk, or the disk has failed."""
@@ -170,9 +180,13 @@ class Outbox:
             self._worker.shutdown(wait=False)
         self._open = False
 
+    @property
+    def _flushing(self) -> bool:
+        return self._flush is not None and not self._flush.done()
+
     def _start_flush(self) -> None:
-        idle = self._flush is None or self._flush.done()
-        if idle and self._memory and self._disk is not None and time.monotonic() >= self._retry_at:
+        due = self._disk is not None and time.monotonic() >= self._retry_at
+        if due and self._memory and not self._flushing:
             self._flush = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
@@ -202,6 +216,7 @@ class Outbox:
         if self.last_fault:
             _log.warning("the outbox can be written again")
             self.last_fault = ""
+            self._retry_at = 0.0
 
     def _failed(self, error: sqlite3.Error | OSError) -> None:
         self.faults += 1

@@ -153,6 +153,38 @@ async def test_the_event_loop_does_not_wait_for_the_disk(tmp_path: Path) -> None
     await outbox.close()
 
 
+async def test_what_comes_while_others_leave_is_kept_once(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    added: list[int] = []
+
+    async def produce() -> None:
+        for number in range(300):
+            added.append(add(outbox))
+            await asyncio.sleep(0.0005 * (number % 4))
+
+    producer = asyncio.create_task(produce())
+    seen: list[int] = []
+    while not producer.done() or outbox.length:
+        outbox.arrived.clear()
+        rows = await outbox.oldest(3)
+        if rows:
+            seen += [row.sequence for row in rows]
+            await outbox.remove(rows[-1].sequence)
+        elif not producer.done():
+            await asyncio.wait(
+                {producer, asyncio.ensure_future(outbox.arrived.wait())},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+    await producer
+    assert seen == added
+    await outbox.flush()
+    assert (outbox.length, outbox.size_bytes) == (0, 0)
+    await outbox.close()
+    outbox = Outbox(tmp_path)
+    assert outbox.length == 0
+    await outbox.close()
+
+
 @contextmanager
 def no_file_larger_than(size: int) -> Iterator[None]:
     """The kernel refuses writes past `size`, as a full disk does: root is refused, too."""

@@ -416,6 +416,7 @@ async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> No
             publisher.announce([KITCHEN, HALL, SourceAnnouncement("Porch")])
             await until(lambda: publisher.published >= 14)
             publisher.announce([KITCHEN, HALL])
+            await until(lambda: publisher.published >= 18)
             async with listen_all(broker.port) as listener:
                 await listener.until(lambda heard: heard.of("/home/status"))
                 await listener.until(lambda heard: len(heard.of("/state")) >= 2)
