@@ -10,21 +10,21 @@ import asyncio
 import logging
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from langidd.batcher import Batcher
 from langidd.channel import Channel
 from langidd.decider import Decider, window_probabilities
 from langidd.endpoint import Endpoint
-from langidd.errors import SourceError
 from langidd.metrics import Metrics
 from langidd.pipeline import Listener
+from langidd.roster import Roster, cancelled
 from langidd.sources import open_source
 from langidd.sources.supervisor import Patience, SupervisedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from langidd.classifier import Classifier
     from langidd.classifier.worker import ClassifierWorker
@@ -37,26 +37,11 @@ log = logging.getLogger(__name__)
 LAG_EVERY_S: Final = 0.1
 """How often the event loop's lag is measured."""
 
-DRAIN_S: Final = 2.0
-"""How long a source that is stopped may take to decide what it has heard."""
-
 DELAY_MS: Final = {"cuda": 5.0, "cpu": 20.0}
 """How long a window waits for company, where the settings leave it open."""
 
 NEEDS_RESTART: Final = ("node", "state_directory", "model", "mqtt", "http")
 """Settings that a running daemon cannot change."""
-
-
-@dataclass(slots=True)
-class _Post:
-    """A source in service."""
-
-    settings: SourceSettings
-    source: SupervisedSource
-    channel: Channel
-    task: asyncio.Task[None]
-    health: Health | None = None
-    healthy_since: float = 0.0
 
 
 class Daemon:
@@ -84,9 +69,7 @@ class Daemon:
         self._publish = publish
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
-        self._posts: dict[str, _Post] = {}
-        self._failures: list[SourceError] = []
-        self._played = 0
+        self._roster = Roster(self._channel)
         self._publisher: Publisher | None = None
         self._worker: ClassifierWorker | None = None
         self._batcher: Batcher | None = None
@@ -109,15 +92,7 @@ class Daemon:
 
     def moving(self, *, within_s: float) -> bool:
         """Whether sound, or silence, really goes through every source that gives any."""
-        now = asyncio.get_running_loop().time()
-        for post in self._posts.values():
-            if post.health is None or post.health.state != "live":
-                continue
-            moved_at = max(post.channel.moved_at or 0.0, post.healthy_since)
-            if now - moved_at > max(within_s, post.settings.stall_s + 5.0):
-                log.error("source %s: sound arrives, but nothing comes out", post.settings.name)
-                return False
-        return True
+        return self._roster.moving(within_s=within_s)
 
     async def reload(self, settings: Settings) -> None:
         """Take new settings: add, remove and restart only the sources that changed.
@@ -137,19 +112,19 @@ class Daemon:
             self._decider(settings, source)
         gone = [
             post
-            for name, post in self._posts.items()
+            for name, post in self._roster.posts.items()
             if everything or new.get(name) != post.settings
         ]
+        await self._roster.dismiss(gone)
         for post in gone:
-            await self._dismiss(post)
             if post.settings.name not in new:
                 self.metrics.forget(post.settings.name)
                 log.info("source %s: removed", post.settings.name)
         self._settings = settings
         self._announce()
         for source in settings.sources:
-            if source.name not in self._posts:
-                self._employ(source)
+            if source.name not in self._roster.posts:
+                self._roster.employ(source)
         self._changed.set()
 
     # Startup.
@@ -198,7 +173,7 @@ class Daemon:
         self._background.append(asyncio.create_task(self.batcher.run(), name="batcher"))
         stack.push_async_callback(self._dismiss_all)
         for source in self._settings.sources:
-            self._employ(source)
+            self._roster.employ(source)
         self.ready.set()
 
     def _load(self) -> Classifier:
@@ -266,9 +241,11 @@ class Daemon:
     async def _main_loop(self) -> None:
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
-            while not self._stopping.is_set() and (self._posts or not self._settings.sources):
+            while not self._stopping.is_set() and (
+                self._roster.posts or not self._settings.sources
+            ):
                 changed = asyncio.create_task(self._changed.wait(), name="changed")
-                tasks: list[asyncio.Task[Any]] = [post.task for post in self._posts.values()]
+                tasks: list[asyncio.Task[Any]] = [post.task for post in self._roster.posts.values()]
                 await asyncio.wait(
                     [stopping, changed, *self._background, *tasks],
                     return_when=asyncio.FIRST_COMPLETED,
@@ -279,36 +256,14 @@ class Daemon:
                     if task.done():
                         task.result()
                         raise RuntimeError(f"{task.get_name()} ended by itself")
-                self._collect()
+                self._roster.collect()
         finally:
             stopping.cancel()
-        if self._failures and not self._played and not self._stopping.is_set():
-            raise self._failures[0]
+        if self._roster.failures and not self._roster.played and not self._stopping.is_set():
+            raise self._roster.failures[0]
 
-    def _collect(self) -> None:
-        """Let go of the sources that have ended, and say why where they should not have."""
-        for post in [post for post in self._posts.values() if post.task.done()]:
-            del self._posts[post.settings.name]
-            error = post.task.exception()
-            if error is None:
-                self._played += 1
-                continue
-            cause = error
-            while isinstance(cause, BaseExceptionGroup):
-                cause = cause.exceptions[0]
-            if isinstance(cause, SourceError):
-                self._failures.append(cause)
-                log.error("source %s: %s", post.settings.name, cause)
-                continue
-            log.error(
-                "source %s: failed inside langidd; it is started anew",
-                post.settings.name,
-                exc_info=error,
-            )
-            self._employ(post.settings, after_s=1.0)
-
-    def _employ(self, source: SourceSettings, *, after_s: float = 0.0) -> None:
-        """Start a source."""
+    def _channel(self, source: SourceSettings) -> Channel:
+        """Everything that one source needs, put together."""
         name = source.name
         live = source.file is None or source.realtime
         supervised = SupervisedSource(
@@ -318,7 +273,7 @@ class Daemon:
             patience=Patience(stall_s=source.stall_s),
             gives_up=source.file is not None,
         )
-        channel = Channel(
+        return Channel(
             name,
             supervised.chunks,
             Listener(name, self._settings.vad, self._settings.windows),
@@ -329,14 +284,6 @@ class Daemon:
             on_scores=self._scored,
             on_sound=lambda chunk: self.metrics.sound(name, chunk),
         )
-
-        task = asyncio.create_task(_after(after_s, channel), name=f"source {name}")
-        self._posts[name] = _Post(source, supervised, channel, task)
-
-    async def _dismiss(self, post: _Post) -> None:
-        """Stop a source and wait until its device is free and what it said is decided."""
-        await _ended([post])
-        self._posts.pop(post.settings.name, None)
 
     # What comes back.
 
@@ -367,11 +314,7 @@ class Daemon:
             self._on_scores(scores, probabilities)
 
     def _heard(self, health: Health) -> None:
-        post = self._posts.get(health.source)
-        if post is not None:
-            if health.state == "live" and (post.health is None or post.health.state != "live"):
-                post.healthy_since = asyncio.get_running_loop().time()
-            post.health = health
+        self._roster.heard(health)
         self.metrics.health(health)
         if self._publisher is not None:
             self._publisher.health(health)
@@ -388,10 +331,7 @@ class Daemon:
 
     def _healthz(self) -> tuple[bool, Mapping[str, Any]]:
         """Healthy: the model runs and every source that should give sound does."""
-        states = {
-            name: post.health.state if post.health else "connecting"
-            for name, post in list(self._posts.items())
-        }
+        states = self._roster.states()
         connected = self._publisher is None or self._publisher.connected
         healthy = (
             self.ready.is_set()
@@ -433,38 +373,15 @@ class Daemon:
     # Shutdown.
 
     async def _dismiss_all(self) -> None:
-        await _ended(list(self._posts.values()))
-        for post in self._posts.values():
+        posts = list(self._roster.posts.values())
+        await self._roster.dismiss(posts)
+        for post in posts:
             if post.health is not None and post.health.state != "ended":
                 self._heard(replace(post.health, state="ended", since=time.time(), detail=""))
-        self._posts.clear()
 
     async def _end_background(self) -> None:
-        await _cancelled(self._background)
+        await cancelled(self._background)
         log.debug("the event loop's worst lag was %.0f ms", 1000 * self.metrics.worst_lag_s)
-
-
-async def _ended(posts: list[_Post]) -> None:
-    """Let sources decide what they have heard, for a while, then end them."""
-    for post in posts:
-        post.channel.end()
-    tasks = [post.task for post in posts]
-    if tasks:
-        await asyncio.wait(tasks, timeout=DRAIN_S)
-    await _cancelled(tasks)
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    pending = [task for task in tasks if not task.done()]
-    for task in pending:
-        task.cancel()
-    if pending:
-        await asyncio.wait(pending)
-
-
-async def _after(seconds: float, channel: Channel) -> None:
-    await asyncio.sleep(seconds)
-    await channel.run()
 
 
 def _kind(source: SourceSettings) -> str:
