@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
 
 from langidd.errors import LangiddError
 from langidd.mqtt import messages
 from langidd.mqtt.backoff import BackOff, spread
-from langidd.mqtt.connection import IN_FLIGHT, Connection, RefusedError
+from langidd.mqtt.connection import Connection
+from langidd.mqtt.delivery import Delivery
 from langidd.mqtt.refusals import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
     from langidd.config import MqttSettings
     from langidd.mqtt.outbox import Outbox
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-EVENTS_AT_ONCE: Final = 100
-"""Events that leave before any of them is deleted: one write to the disk for all of them."""
 REFUSED_S: Final = 60.0
 """Until the next attempt where the broker refuses us: only a person can change that."""
 HEALTHY_S: Final = 10.0
@@ -36,9 +35,6 @@ DRAIN_S: Final = 1.5
 REPEAT_S: Final = 5.0
 """Between two answers to messages that make us send something again."""
 _SUBSCRIPTION_FAILED: Final = 0x80
-_HOPELESS: Final = frozenset({144, 149, 153})
-"""Reason codes of MQTT 5 that the same message will get for ever: topic name invalid,
-packet too large, payload format invalid."""
 
 
 class Link:
@@ -57,16 +53,16 @@ class Link:
         on_state: Callable[[str], None],
     ) -> None:
         self.connected = False
-        self.published = 0
         self.reconnects = 0
-        self.refused = 0
         self.inbound_ignored = 0
-        self.last_error = ""
+        self.windows_sent = 0
         self._settings = settings
         self._topics = topics
         self._birth_topic = f"{settings.discovery_prefix}/status"
         self._retained = retained
         self._outbox = outbox
+        self._delivery = Delivery(retained, outbox)
+        self._last_error = ""
         self._on_state = on_state
         self._connection: Connection | None = None
         self._connected_at = 0.0
@@ -75,11 +71,25 @@ class Link:
         self._ended = asyncio.Event()
         self._ended.set()
         self._complained = ""
-        self._refusals: set[str] = set()
-        self._retained_turn = asyncio.Lock()
-        self._events_turn = asyncio.Lock()
         self._repeats: dict[tuple[str, ...], asyncio.TimerHandle] = {}
         self._repeated_at: dict[tuple[str, ...], float] = {}
+
+    @property
+    def published(self) -> int:
+        """Messages that the broker acknowledged, and those sent with QoS 0."""
+        return self._delivery.published + self.windows_sent
+
+    @property
+    def refused(self) -> int:
+        """Messages that the broker would not have."""
+        return self._delivery.refused
+
+    @property
+    def last_error(self) -> str:
+        """Why there was no connection last, or what was refused where there is one."""
+        if self.connected and self._delivery.last_refusal:
+            return self._delivery.last_refusal
+        return self._last_error
 
     @property
     def closing(self) -> bool:
@@ -94,7 +104,7 @@ class Link:
             self._connection.send(topic, payload)
         except aiomqtt.MqttError:
             return False
-        self.published += 1
+        self.windows_sent += 1
         return True
 
     async def run(self) -> None:
@@ -169,7 +179,7 @@ class Link:
         self.reconnects = self._connections
         self._connections += 1
         self._complained = ""
-        self._refusals.clear()
+        self._delivery.begin()
         settings = self._settings
         _log.info(
             "connected to broker %s:%d (MQTT %s%s); %d events waited",
@@ -187,7 +197,7 @@ class Link:
             _log.warning("the broker did not take our goodbye; it will send the Last Will")
             return False
         why = failure(error, self._settings)
-        self.last_error = why.text
+        self._last_error = why.text
         self._on_state(f"{'refused' if why.refused else 'waiting'}: {why.text}")
         level = logging.DEBUG
         if why.text != self._complained:
@@ -205,79 +215,9 @@ class Link:
         # Whatever the broker was told, it may have forgotten; status last, when all is there.
         self._retained.put_again()
         self._retained.put_again(self._topics.status)
-        await _first(self._send_retained(connection), self._send_events(connection))
-
-    async def _send_retained(self, connection: Connection) -> None:
-        while True:
-            await self._retained.waiting.wait()
-            await self._send_some_retained(connection)
-
-    async def _send_some_retained(self, connection: Connection) -> None:
-        async with self._retained_turn:
-            some = self._retained.take(IN_FLIGHT)
-            refusals = await self._deliver(connection, some, retain=True)
-            for (topic, payload), refusal in zip(some, refusals, strict=True):
-                if refusal is None:
-                    self._retained.sent(topic, payload)
-
-    async def _send_events(self, connection: Connection) -> None:
-        while True:
-            self._outbox.arrived.clear()
-            outcome = await self._send_some_events(connection)
-            if outcome == "refused":
-                await asyncio.sleep(spread(REFUSED_S))
-            elif outcome == "nothing":
-                await self._outbox.arrived.wait()
-
-    async def _send_some_events(
-        self, connection: Connection
-    ) -> Literal["sent", "nothing", "refused"]:
-        """Send the oldest, and let go of what the broker acknowledged.
-
-        An event that may not be published waits, and those after it with it, in order; one
-        that the broker will never take is given up and counted.
-        """
-        async with self._events_turn:
-            rows = await self._outbox.oldest(EVENTS_AT_ONCE)
-            if not rows:
-                return "nothing"
-            refusals = await self._deliver(
-                connection, [(row.topic, row.payload) for row in rows], retain=False
-            )
-            for row, refusal in zip(rows, refusals, strict=True):
-                if refusal is not None and refusal.code not in _HOPELESS:
-                    await self._outbox.remove(row.sequence - 1)
-                    return "refused"
-            self._outbox.dropped += sum(refusal is not None for refusal in refusals)
-            await self._outbox.remove(rows[-1].sequence)
-            return "sent"
-
-    async def _deliver(
-        self, connection: Connection, some: Sequence[tuple[str, bytes]], *, retain: bool
-    ) -> list[RefusedError | None]:
-        """Publish all with QoS 1, in order; return what the broker said to each."""
-        outcomes = await asyncio.gather(
-            *(connection.deliver(topic, payload, retain=retain) for topic, payload in some),
-            return_exceptions=True,
+        await _first(
+            self._delivery.send_retained(connection), self._delivery.send_events(connection)
         )
-        refusals: list[RefusedError | None] = []
-        for outcome in outcomes:
-            if isinstance(outcome, RefusedError):
-                self._refuse(outcome)
-                refusals.append(outcome)
-            elif isinstance(outcome, BaseException):
-                raise outcome
-            else:
-                self.published += 1
-                refusals.append(None)
-        return refusals
-
-    def _refuse(self, refusal: RefusedError) -> None:
-        self.refused += 1
-        self.last_error = str(refusal)
-        if self.last_error not in self._refusals:
-            self._refusals.add(self.last_error)
-            _log.error("%s; check its access rules", refusal)
 
     async def _say_goodbye(self, connection: Connection) -> None:
         """When the end begins, send what waits while there is time, then `offline`.
@@ -286,14 +226,10 @@ class Link:
         """
         await self._closing.wait()
         async with asyncio.timeout(DRAIN_S):
-            while self._retained.waiting.is_set():
-                await self._send_some_retained(connection)
-            async with self._retained_turn:
-                pass
+            await self._delivery.drain_retained(connection)
             try:
                 async with asyncio.timeout(DRAIN_S / 2):
-                    while await self._send_some_events(connection) == "sent":
-                        continue
+                    await self._delivery.drain_events(connection)
             except TimeoutError:
                 _log.info("%d events wait for the next start", self._outbox.length)
             await connection.deliver(self._topics.status, messages.OFFLINE, retain=True)

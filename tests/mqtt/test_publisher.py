@@ -24,7 +24,7 @@ from mosquitto_process import (
 
 from langidd.config import MqttSettings
 from langidd.errors import BrokerError, ConfigError
-from langidd.mqtt import backoff, connection, link, schemas
+from langidd.mqtt import backoff, connection, delivery, link, schemas
 from langidd.mqtt.messages import SourceAnnouncement
 from langidd.mqtt.outbox import Outbox
 from langidd.mqtt.probe import probe
@@ -47,6 +47,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "LONGEST_S", 0.2)
     monkeypatch.setattr(connection, "ANSWER_S", 2.0)
     monkeypatch.setattr(link, "REFUSED_S", 0.3)
+    monkeypatch.setattr(delivery, "REFUSED_S", 0.3)
     monkeypatch.setattr(link, "REPEAT_S", 0.2)
 
 
