@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """An RTSP server (GStreamer's) that plays a recording over and over, for tests.
 
 Run by Debian's own Python, which has `gi`: needs gir1.2-gst-rtsp-server-1.0,
@@ -11,9 +10,12 @@ A stream is MOUNT=FILE:CODECS; CODECS is one of aac, opus, mulaw, alaw, pcm, wit
 without +h264, or h264 alone. Prints `ready PORT` once it listens. Ends on SIGTERM.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import signal
+import sys
 
 import gi
 
@@ -36,22 +38,23 @@ VIDEO = (
 )
 
 
-def launch_line(codecs, channels):
+def launch_line(codecs: str, channels: int) -> str:
     parts = []
     for codec in codecs.split("+"):
         n = len(parts)
         if codec == "h264":
             parts.append(VIDEO.format(n=n))
             continue
+        caps = f"format=S16LE,rate={RATES[codec]},channels={channels},layout=interleaved"
         parts.append(
-            f"appsrc name=sound is-live=true do-timestamp=true format=time block=false"
-            f" caps=audio/x-raw,format=S16LE,rate={RATES[codec]},channels={channels},layout=interleaved"
+            "appsrc name=sound is-live=true do-timestamp=true format=time block=false"
+            f" caps=audio/x-raw,{caps}"
             " ! queue ! audioconvert ! " + CODECS[codec].format(n=n)
         )
     return "( " + " ".join(parts) + " )"
 
 
-def decode(path, rate, channels):
+def decode(path: str, rate: int, channels: int) -> bytes:
     """The whole recording as interleaved 16-bit samples."""
     pipeline = Gst.parse_launch(
         "filesrc name=file ! decodebin ! audioconvert ! audioresample"
@@ -79,7 +82,7 @@ class Player:
 
     STEP_MS = 20
 
-    def __init__(self, appsrc, data, rate, channels):
+    def __init__(self, appsrc: Gst.Element, data: bytes, rate: int, channels: int) -> None:
         self.appsrc = appsrc
         self.data = data
         self.step = rate * self.STEP_MS // 1000 * channels * 2
@@ -88,7 +91,7 @@ class Player:
         self.sent = 0
         GLib.timeout_add(self.STEP_MS, self.push)
 
-    def push(self):
+    def push(self) -> bool:
         # As much as the clock asks for: a late timer must not slow the sound down.
         due = (GLib.get_monotonic_time() - self.began) // (self.STEP_MS * 1000)
         while self.sent < due:
@@ -103,7 +106,7 @@ class Player:
 
 
 class Factory(GstRtspServer.RTSPMediaFactory):
-    def __init__(self, codecs, path, channels):
+    def __init__(self, codecs: str, path: str, channels: int) -> None:
         super().__init__()
         self.codecs = codecs
         sound = [codec for codec in codecs.split("+") if codec != "h264"]
@@ -113,16 +116,16 @@ class Factory(GstRtspServer.RTSPMediaFactory):
         self.set_shared(False)  # each client hears it from the beginning
         self.connect("media-configure", self.configure)
 
-    def do_create_element(self, url):
+    def do_create_element(self, _url: object) -> Gst.Element:
         return Gst.parse_launch(launch_line(self.codecs, self.channels))
 
-    def configure(self, factory, media):
+    def configure(self, _factory: object, media: GstRtspServer.RTSPMedia) -> None:
         if not self.data:
             return
         element = media.get_element().get_by_name("sound")
         element._player = None
 
-        def begin(*_):
+        def begin(*_: object) -> None:
             if element._player is None:
                 element._player = Player(element, self.data, self.rate, self.channels)
 
@@ -130,7 +133,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
         element.connect("need-data", begin)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
     parser.add_argument("--address", default="127.0.0.1")
@@ -163,7 +166,8 @@ def main():
         if arguments.user:
             permissions = GstRtspServer.RTSPPermissions()
             structure = Gst.Structure.new_from_string(
-                "listener, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
+                "listener, media.factory.access=(boolean)true,"
+                " media.factory.construct=(boolean)true"
             )
             permissions.add_role_from_structure(structure)
             factory.set_permissions(permissions)
@@ -174,7 +178,8 @@ def main():
     loop = GLib.MainLoop()
     for number in (signal.SIGTERM, signal.SIGINT):
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, loop.quit)
-    print(f"ready {server.get_bound_port()}", flush=True)
+    sys.stdout.write(f"ready {server.get_bound_port()}\n")
+    sys.stdout.flush()
     loop.run()
     os._exit(0)  # GStreamer's threads may hang in a client that is gone
 

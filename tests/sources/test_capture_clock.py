@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langidd.sources.clock import CaptureClock
+from langidd.sources.clock import CaptureClock, Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK = 1_600
 CHUNK_S = 0.1
@@ -31,7 +36,14 @@ class Time:
         return CaptureClock(monotonic=self.monotonic, wall=self.wall)
 
 
-def listen(time: Time, clock: CaptureClock, seconds: float, *, drift=0.0, delay=lambda: 0.0):
+def listen(
+    time: Time,
+    clock: CaptureClock,
+    seconds: float,
+    *,
+    drift: float = 0.0,
+    delay: Callable[[], float] = lambda: 0.0,
+) -> list[tuple[Stamp, float]]:
     """Stamps of sound heard now; the last one's error against the true capture time."""
     stamps = []
     heard = time.now
@@ -55,15 +67,14 @@ def test_the_first_sample_s_time_is_when_it_was_heard_not_when_its_chunk_came():
 def test_drift_is_absorbed_without_a_gap(drift: float):
     """200 ppm is 0.72 s an hour; a month would be nine minutes off."""
     time = Time()
-    noise = random.Random(1)
+    noise = random.Random(1)  # noqa: S311 - a network, no secret
     stamps = listen(
         time, time.clock(), 3_600, drift=drift, delay=lambda: noise.expovariate(1 / 0.02)
     )
     assert not any(stamp.gap for stamp, _ in stamps)
     assert abs(stamps[-1][1]) < 0.06
     steps = [
-        other.captured_at - one.captured_at
-        for (one, _), (other, _) in zip(stamps, stamps[1:], strict=False)
+        other.captured_at - one.captured_at for (one, _), (other, _) in itertools.pairwise(stamps)
     ]
     assert max(abs(step - CHUNK_S) for step in steps[300:]) <= 0.0021 * CHUNK_S
 
@@ -146,7 +157,7 @@ def test_a_clock_that_is_corrected_softly_makes_no_gap():
     delays=st.lists(st.floats(0, 5), min_size=1, max_size=200),
     samples=st.integers(1, 5_000),
 )
-def test_whatever_the_arrivals_a_stretch_s_times_never_run_back(delays, samples):
+def test_whatever_the_arrivals_a_stretch_s_times_never_run_back(delays: list[float], samples: int):
     time = Time()
     clock = time.clock()
     end = None

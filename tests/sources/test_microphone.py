@@ -13,19 +13,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from conftest import require
+from virtual_sound_card import alsa_microphones, pulseaudio, raw_stereo
+
 from langidd.errors import SourceError
 from langidd.sources.file import FileSource
 from langidd.sources.microphone import MicrophoneSource, list_microphones
 from langidd.sources.portaudio import NoDevice, bare_name, find
 from langidd.sources.supervisor import Patience, SupervisedSource
-from virtual_sound_card import alsa_microphones, pulseaudio, raw_stereo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+    from virtual_sound_card import PulseAudio
+
     from langidd.values import Chunk, Health
+
+    Sound = npt.NDArray[np.float32]
 
 
 @pytest.fixture
-async def recording(speech: Path, tmp_path: Path) -> tuple[Path, np.ndarray]:
+async def recording(speech: Path, tmp_path: Path) -> tuple[Path, Sound]:
     """A clip for the virtual cards, and what one should hear of it."""
     clip = FileSource("clip", speech / "uz" / "clips" / "uz_telegram-uz_00001.ogg")
     said = np.concatenate([chunk.samples async for chunk in clip.chunks()])
@@ -34,7 +42,9 @@ async def recording(speech: Path, tmp_path: Path) -> tuple[Path, np.ndarray]:
 
 
 @pytest.fixture
-def cards(tmp_path: Path, recording, monkeypatch: pytest.MonkeyPatch):
+def cards(
+    tmp_path: Path, recording: tuple[Path, Sound], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Sets which ALSA microphones there are, in which order."""
     require("portaudio")
     path = tmp_path / "asound.conf"
@@ -42,7 +52,7 @@ def cards(tmp_path: Path, recording, monkeypatch: pytest.MonkeyPatch):
     return lambda *names: alsa_microphones(path, list(names), recording[0])
 
 
-async def listen(source, seconds: float) -> list[Chunk]:
+async def listen(source: MicrophoneSource, seconds: float) -> list[Chunk]:
     chunks = source.chunks()
     got: list[Chunk] = []
     async with asyncio.timeout(60):
@@ -54,7 +64,7 @@ async def listen(source, seconds: float) -> list[Chunk]:
     return got
 
 
-async def error_of(source) -> SourceError:
+async def error_of(source: MicrophoneSource) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await anext(source.chunks())
     assert "\n" not in str(caught.value)
@@ -75,7 +85,7 @@ def children() -> set[str]:
     return found
 
 
-async def test_the_list_says_number_name_and_form(cards):
+async def test_the_list_says_number_name_and_form(cards: Callable[..., None]):
     cards("USB Audio", "Headset")
     microphones = list_microphones()
     assert [microphone.name for microphone in microphones][:2] == ["USB Audio", "Headset"]
@@ -84,13 +94,13 @@ async def test_the_list_says_number_name_and_form(cards):
     assert microphones[0].rate == 48_000
 
 
-async def test_by_number_and_by_part_of_the_name(cards):
+async def test_by_number_and_by_part_of_the_name(cards: Callable[..., None]):
     cards("USB Audio", "Headset")
     for device in (0, 1, "1", "headset", "AUDIO"):
         assert await listen(MicrophoneSource("mic", device), 0.2)
 
 
-async def test_a_name_that_fits_nothing_or_two_says_which_there_are(cards):
+async def test_a_name_that_fits_nothing_or_two_says_which_there_are(cards: Callable[..., None]):
     cards("Desk Audio", "Room Audio")
     error = await error_of(MicrophoneSource("mic", "Kitchen"))
     assert "microphone Kitchen: there is no such microphone; there is 0 'Desk Audio'" in str(error)
@@ -101,7 +111,7 @@ async def test_a_name_that_fits_nothing_or_two_says_which_there_are(cards):
     assert not error.permanent  # it may be plugged in
 
 
-async def test_it_is_found_by_name_under_another_number(cards):
+async def test_it_is_found_by_name_under_another_number(cards: Callable[..., None]):
     cards("USB Audio", "Headset")
     source = MicrophoneSource("mic", 0)
     assert await listen(source, 0.2)
@@ -126,7 +136,9 @@ def test_of_two_that_are_alike_the_one_at_its_old_number_is_taken():
         find([], "usb audio")
 
 
-async def test_without_portaudio_the_package_is_named(tmp_path, monkeypatch: pytest.MonkeyPatch):
+async def test_without_portaudio_the_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     # What the real module does where its library is missing.
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -138,7 +150,7 @@ async def test_without_portaudio_the_package_is_named(tmp_path, monkeypatch: pyt
 
 
 async def test_a_driver_that_brings_the_process_down_is_an_error_of_one_line(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "sounddevice.py").write_text("import os\nos.abort()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -173,7 +185,9 @@ class Watcher:
 
 
 @pytest.fixture
-def room(tmp_path: Path, recording, monkeypatch: pytest.MonkeyPatch):
+def room(
+    tmp_path: Path, recording: tuple[Path, Sound], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PulseAudio]:
     """A room in which the recording is played at the clock's pace."""
     with pulseaudio(tmp_path, recording[0]) as server:
         for name, value in server.environment.items():
@@ -182,7 +196,10 @@ def room(tmp_path: Path, recording, monkeypatch: pytest.MonkeyPatch):
         yield server
 
 
-async def test_the_room_is_heard_at_16_khz_mono_with_the_times_of_the_clock(room, recording):
+@pytest.mark.usefixtures("room")
+async def test_the_room_is_heard_at_16_khz_mono_with_the_times_of_the_clock(
+    recording: tuple[Path, Sound],
+):
     _, said = recording
     began = time.time()
     chunks = await listen(MicrophoneSource("mic", "room"), 5.0)
@@ -203,7 +220,9 @@ async def test_the_room_is_heard_at_16_khz_mono_with_the_times_of_the_clock(room
     assert not children()
 
 
-async def test_a_card_that_is_pulled_out_and_put_in_again(room, recording):
+async def test_a_card_that_is_pulled_out_and_put_in_again(
+    room: PulseAudio, recording: tuple[Path, Sound]
+):
     watcher = Watcher("room")
     listening = asyncio.ensure_future(watcher.run())
     seen = await watcher.until("live")
@@ -219,7 +238,8 @@ async def test_a_card_that_is_pulled_out_and_put_in_again(room, recording):
     assert not children()
 
 
-async def test_a_driver_that_hangs_is_a_stall_and_its_process_is_killed(room):
+@pytest.mark.usefixtures("room")
+async def test_a_driver_that_hangs_is_a_stall_and_its_process_is_killed():
     watcher = Watcher("room")
     listening = asyncio.ensure_future(watcher.run())
     seen = await watcher.until("live")

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import require
+from rtsp_process import Proxy, RtspServer, pretender, rtsp_server
+
 from langidd.errors import SourceError
 from langidd.sources.file import FileSource
 from langidd.sources.rtsp import RtspSource
 from langidd.sources.supervisor import Patience, SupervisedSource
-from rtsp_process import Proxy, RtspServer, pretender, rtsp_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from langidd.values import Chunk, Health
 
-PASSWORD = "pa:ss w@rd/#%7"
+PASSWORD = "pa:ss w@rd/#%7"  # noqa: S105 - the test server's
 ENCODED = "pa%3Ass%20w%40rd%2F%23%257"
 
 
@@ -92,7 +92,7 @@ async def test_every_codec_gives_the_speech_that_was_sent(
 ):
     said = np.concatenate([chunk.samples async for chunk in FileSource("said", clip).chunks()])
     source = RtspSource("cam", camera.url(mount))
-    chunks = await listen(source, 2.0)
+    chunks = await listen(source, 1.2)
     heard = np.concatenate([chunk.samples for chunk in chunks])
     # The recording is played in a loop.
     assert likeness(heard[1_600:], np.tile(said, 3)) > 0.8
@@ -133,7 +133,10 @@ async def test_basic_authentication_too(clip: Path):
 
 @pytest.mark.parametrize("login", ["", "admin:secret", f"other:{ENCODED}"])
 async def test_a_wrong_password_is_said_without_it(
-    locked: RtspServer, login: str, capfd: pytest.CaptureFixture[str], caplog
+    locked: RtspServer,
+    login: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ):
     caplog.set_level(logging.DEBUG)
     error = await error_of(RtspSource("cam", locked.url("cam", login)), PASSWORD, ENCODED)
@@ -221,9 +224,13 @@ def closing(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     "impostor", [silent, garbage, endless, web_page, broken_description, closing]
 )
-async def test_an_impostor_costs_an_error_of_one_line_and_no_thread(impostor):
+async def test_an_impostor_costs_an_error_of_one_line_and_no_thread(
+    impostor: Callable[[socket.socket], None],
+):
     with pretender(impostor) as port:
-        source = RtspSource("cam", f"rtsp://admin:secret@127.0.0.1:{port}/x", open_s=1, read_s=1)
+        source = RtspSource(
+            "cam", f"rtsp://admin:secret@127.0.0.1:{port}/x", open_s=0.6, read_s=0.6
+        )
         await error_of(source)
     assert source.counts.hanging == 0
 
@@ -241,10 +248,10 @@ async def test_a_redirect_is_followed(camera: RtspServer):
 
 
 async def test_redirects_in_a_circle_end():
-    port = 0
+    ports: list[int] = []
 
     def circle(connection: socket.socket) -> None:
-        location = b"rtsp://127.0.0.1:%d/x" % port
+        location = b"rtsp://127.0.0.1:%d/x" % ports[0]
         connection.sendall(
             b"RTSP/1.0 302 Moved\r\n"
             + _sequence(_request(connection))
@@ -252,7 +259,8 @@ async def test_redirects_in_a_circle_end():
         )
 
     with pretender(circle) as port:
-        source = RtspSource("cam", f"rtsp://127.0.0.1:{port}/x", open_s=1, read_s=1)
+        ports.append(port)
+        source = RtspSource("cam", f"rtsp://127.0.0.1:{port}/x", open_s=0.6, read_s=0.6)
         await error_of(source)
 
 

@@ -12,11 +12,11 @@ import pytest
 from conftest import require
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rtsp_process import pretender
+
 from langidd.errors import SourceError
 from langidd.sources.file import FileSource
 from langidd.sources.rtsp import RtspSource
-from langidd.sources.stdin import StdinSource
-from rtsp_process import pretender
 
 if TYPE_CHECKING:
     import socket
@@ -35,10 +35,10 @@ class Recordings(dict[str, bytes]):
         return "recordings"
 
 
-async def outcome(source: FileSource | RtspSource | StdinSource, most: int = 500) -> str:
+async def outcome(source: FileSource | RtspSource, most: int = 500) -> str:
     """Listen to it all; gives the error's text, or nothing."""
     chunks = source.chunks()
-    heard = 0
+    heard, message = 0, ""
     try:
         async with asyncio.timeout(30):
             async for chunk in chunks:
@@ -51,12 +51,12 @@ async def outcome(source: FileSource | RtspSource | StdinSource, most: int = 500
                 if heard == most:
                     break
     except SourceError as error:
-        assert "\n" not in str(error)
-        return str(error)
+        message = str(error)
     finally:
         await chunks.aclose()
     assert source.counts.hanging == 0
-    return ""
+    assert len(message.splitlines()) <= 1
+    return message
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ SDP = (
     packets=st.binary(max_size=300),
     claims=st.integers(0, 65_535),
 )
-def test_a_camera_that_says_anything(
+def test_a_camera_that_says_anything(  # noqa: PLR0917 - what hypothesis draws
     number: str, codec: str, parameters: str, control: str, packets: bytes, claims: int
 ) -> None:
     body = SDP.format(number=number, codec=codec, parameters=parameters, control=control)
@@ -176,11 +176,13 @@ def test_any_url_and_password(url: str, secret: str) -> None:
         RtspSource("cam", f"rtsp://admin:{quote(secret, safe='')}@127.0.0.1/x")
     except SourceError as error:
         text = str(error)
-        assert len(text.splitlines()) == 1
-        assert quote(secret, safe="") not in text or quote(secret, safe="") in url
+    else:
+        return
+    assert len(text.splitlines()) == 1
+    assert quote(secret, safe="") not in text or quote(secret, safe="") in url
 
 
 def test_a_password_apart_is_in_no_message_of_a_broken_url() -> None:
     with pytest.raises(SourceError) as caught:
-        RtspSource("cam", "rtsp:///", username="admin", password="hunter22")
+        RtspSource("cam", "rtsp:///", username="admin", password="hunter22")  # noqa: S106 - made up
     assert "hunter22" not in str(caught.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,11 @@ from hypothesis import strategies as st
 
 from langidd.sources.base import SourceCounts
 from langidd.sources.resampling import Chunker, Resampler, mean_of, mix_weights, to_float
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 RATES = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 384_000)
 
@@ -18,7 +25,9 @@ def tone(rate: int, seconds: float, hertz: float = 440.0):
     return (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
-def resampled(sound, rate: int, pieces=(10**9,)):
+def resampled(
+    sound: npt.NDArray[np.float32], rate: int, pieces: Sequence[int] = (10**9,)
+) -> npt.NDArray[np.float32]:
     resampler = Resampler(rate, SourceCounts())
     out, at, turn = [], 0, 0
     while at < len(sound):
@@ -78,7 +87,7 @@ def test_what_is_not_finite_becomes_silence_and_is_counted(rate: int):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.int64])
-def test_integers_of_any_width_have_full_scale_one(kind):
+def test_integers_of_any_width_have_full_scale_one(kind: type[np.integer]):
     limits = np.iinfo(kind)
     middle = 128 if kind is np.uint8 else 0
     out = to_float(np.array([limits.min, middle, limits.max], dtype=kind))

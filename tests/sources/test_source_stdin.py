@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ from langidd.errors import SourceError
 from langidd.sources.stdin import StdinSource
 
 
-async def through_pipe(data: bytes, pieces: int = 4_097, **settings):
+async def through_pipe(data: bytes, pieces: int = 4_097, **settings: float):
     out, into = os.pipe()
 
     def write() -> None:
@@ -50,7 +51,7 @@ async def test_times_are_those_of_the_clock_and_then_of_the_samples():
     before = time.time()
     _, chunks = await through_pipe(noise(8_000).tobytes())
     assert before <= chunks[0].captured_at <= time.time()
-    for one, other in zip(chunks, chunks[1:], strict=False):
+    for one, other in itertools.pairwise(chunks):
         assert other.captured_at == pytest.approx(one.ends_at, abs=1e-5)
 
 

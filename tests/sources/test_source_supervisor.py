@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,11 @@ from langidd.sources.base import SourceCounts
 from langidd.sources.supervisor import Patience, SupervisedSource
 from langidd.values import Chunk
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from langidd.values import Health
+
 SOUND = Chunk(np.zeros(1_600, dtype=np.float32), 0.0)
 HANG = object()
 
@@ -20,14 +26,16 @@ HANG = object()
 class Scripted:
     """A source whose connections are written down: chunks, then an error, a hang or the end."""
 
-    def __init__(self, *connections, live: bool = True) -> None:
+    def __init__(self, *connections: list[object], live: bool = True) -> None:
         self.name = "cam"
         self.live = live
         self.counts = SourceCounts()
         self.connections = list(connections)
         self.closed = 0
+        self.opened = asyncio.Event()
 
-    async def chunks(self):
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        self.opened.set()
         try:
             for step in self.connections.pop(0):
                 if step is HANG:
@@ -42,9 +50,15 @@ class Scripted:
 class Watched:
     """A supervised source whose waits and health are written down."""
 
-    def __init__(self, source, *, uniform=lambda low, high: high, **settings) -> None:
-        self.health = []
-        self.waits = []
+    def __init__(
+        self,
+        source: Scripted | Callable[[], Scripted],
+        *,
+        uniform: Callable[[float, float], float] = max,
+        **settings: Any,
+    ) -> None:
+        self.health: list[Health] = []
+        self.waits: list[float] = []
         self.source = SupervisedSource(
             "cam",
             source if callable(source) else lambda: source,
@@ -57,7 +71,7 @@ class Watched:
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
 
-    async def listen(self, most: int = 10**6):
+    async def listen(self, most: int = 10**6) -> list[Chunk]:
         got = []
         chunks = self.source.chunks()
         async for chunk in chunks:
@@ -142,7 +156,7 @@ async def test_what_cannot_help_is_tried_again_at_the_longest_wait():
 async def test_a_source_that_cannot_even_be_made_is_tried_again():
     attempts = []
 
-    def make():
+    def make() -> Scripted:
         attempts.append(1)
         if len(attempts) < 3:
             raise SourceError("the password file is missing")
@@ -169,7 +183,7 @@ async def test_a_file_that_fails_gives_up_where_that_is_wanted():
 
 async def test_a_slow_pipe_is_no_stall():
     class Slow(Scripted):
-        async def chunks(self):
+        async def chunks(self) -> AsyncGenerator[Chunk]:
             await asyncio.sleep(0.1)
             yield SOUND
 
@@ -198,9 +212,7 @@ async def test_being_cancelled_closes_the_connection():
     source = Scripted([HANG])
     watched = Watched(source)
     task = asyncio.ensure_future(watched.listen())
-    while not watched.states:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await source.opened.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

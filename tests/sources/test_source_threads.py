@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from langidd.errors import SourceError
 from langidd.sources.base import SourceCounts
 from langidd.sources.reader import MOST_HANGING, Reader
 from langidd.values import Chunk
+
+if TYPE_CHECKING:
+    from langidd.sources.mailbox import Mailbox
 
 
 def chunk(number: int) -> Chunk:
@@ -24,7 +28,7 @@ async def test_a_hanging_reader_is_left_behind_and_no_more_than_a_few():
     release = threading.Event()
     started = []
 
-    def hang(mailbox) -> None:
+    def hang(_: Mailbox[Chunk]) -> None:
         started.append(threading.current_thread())
         release.wait()
 
@@ -42,7 +46,7 @@ async def test_a_hanging_reader_is_left_behind_and_no_more_than_a_few():
         thread.join(timeout=10)
     assert reader.hanging() == 0
 
-    def once(mailbox) -> None:
+    def once(mailbox: Mailbox[Chunk]) -> None:
         mailbox.put(chunk(1))
 
     assert [got.captured_at async for got in reader.chunks(once, capacity=4, drops=True)] == [1.0]
@@ -52,7 +56,7 @@ async def test_a_live_source_drops_the_oldest_and_says_so():
     counts = SourceCounts()
     full = threading.Event()
 
-    def read(mailbox) -> None:
+    def read(mailbox: Mailbox[Chunk]) -> None:
         for number in range(10):
             mailbox.put(chunk(number))
         full.set()
@@ -72,7 +76,7 @@ async def test_any_other_source_waits_for_the_listener():
     counts = SourceCounts()
     put = []
 
-    def read(mailbox) -> None:
+    def read(mailbox: Mailbox[Chunk]) -> None:
         for number in range(50):
             mailbox.put(chunk(number))
             put.append(number)
@@ -88,7 +92,7 @@ async def test_any_other_source_waits_for_the_listener():
 
 
 async def test_an_unexpected_failure_is_one_line_without_its_text():
-    def read(mailbox) -> None:
+    def read(_: Mailbox[Chunk]) -> None:
         raise RuntimeError("rtsp://admin:secret@camera/\nsecond line")
 
     with pytest.raises(SourceError) as caught:
@@ -98,12 +102,11 @@ async def test_an_unexpected_failure_is_one_line_without_its_text():
 
 
 async def test_what_was_read_before_an_error_is_given_first():
-    def read(mailbox) -> None:
+    def read(mailbox: Mailbox[Chunk]) -> None:
         mailbox.put(chunk(1))
         raise SourceError("gone")
 
-    got = []
+    chunks = Reader("cam", SourceCounts()).chunks(read, capacity=4, drops=True)
+    assert (await anext(chunks)).captured_at == 1.0
     with pytest.raises(SourceError, match="gone"):
-        async for one in Reader("cam", SourceCounts()).chunks(read, capacity=4, drops=True):
-            got.append(one.captured_at)
-    assert got == [1.0]
+        await anext(chunks)

@@ -6,7 +6,6 @@ import os
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from conftest import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -89,10 +89,9 @@ class PulseAudio:
         ).returncode:
             assert time.monotonic() < deadline, "PulseAudio did not start"
             time.sleep(0.05)
+        play = "pacat --playback --device=room --rate=48000 --channels=2 --format=s16le"
         self.player = subprocess.Popen(
-            f"while cat '{recording}'; do :; done |"
-            " exec pacat --playback --device=room --rate=48000 --channels=2 --format=s16le",
-            shell=True,  # noqa: S602 - a pipe that never ends
+            ["sh", "-c", f'while cat "$0"; do :; done | exec {play}', str(recording)],
             env=environment,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
