@@ -212,9 +212,14 @@ class Daemon:
             ("mqtt_published", "Messages that the broker took.", "published"),
             ("mqtt_reconnects", "Connections after the first.", "reconnects"),
             ("outbox_events", "Events that wait for the broker.", "outbox_length"),
+            ("mqtt_refused", "Messages that the broker would not have.", "refused"),
+            ("mqtt_windows_dropped", "Windows while nobody took them.", "windows_dropped"),
             ("outbox_dropped", "Events given up for want of room.", "outbox_dropped"),
         ):
             self.metrics.gauge(name, text, _reader(publisher, attribute))
+        self.metrics.gauge(
+            "outbox_durable", "1 while events are kept on disk.", lambda: outbox.durable
+        )
         self._announce()
         self._background.append(asyncio.create_task(publisher.run(), name="publisher"))
         stack.push_async_callback(publisher.close)
