@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from langidd.mqtt.publisher import Publisher
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """For a busy machine; nothing waits this long where all is well."""
 
 
