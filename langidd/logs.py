@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from langidd.secrets import SecretFilter
+from langidd.secrets import SecretFilter, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,6 +61,16 @@ def configure_logs(settings: LogSettings, secrets: Iterable[str] = ()) -> Secret
     logging.captureWarnings(True)
     _catch_uncaught()
     return secret_filter
+
+
+def final_line(text: str) -> str:
+    """Return the last line that a failing command says: without secrets, as stderr wants it."""
+    filters = [inner for handler in logging.getLogger().handlers for inner in handler.filters]
+    secrets = {
+        secret for inner in filters if isinstance(inner, SecretFilter) for secret in inner.secrets
+    }
+    line = f"langidd: {' '.join(redact(text, secrets).split())}"
+    return f"<3>{line}" if _is_journal(sys.stderr) else line
 
 
 def formatter(

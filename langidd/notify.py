@@ -61,10 +61,6 @@ class Notifier:
         """Say that the end has begun."""
         self._send("STOPPING=1", self._status("stopping"))
 
-    def extend_timeout(self, seconds: float) -> None:
-        """Ask for that much more time to start or stop (a model that must be fetched)."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
-
     def close(self) -> None:
         """Free the socket."""
         if self._socket is not None:

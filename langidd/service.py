@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import os
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from langidd import __version__
 from langidd.config import load_settings
@@ -83,8 +83,7 @@ class Service:
             self._settings, on_decision=self._decided, on_scores=None, on_health=self._heard
         )
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
+        loop.add_signal_handler(signal.SIGINT, self._ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         work = asyncio.create_task(daemon.run(), name="daemon")
         minders = [
@@ -97,7 +96,7 @@ class Service:
         ]
         ending = asyncio.create_task(self._ending.wait(), name="signals")
         try:
-            await asyncio.wait([work, ending, *minders[1:]], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, ending, *minders], return_when=asyncio.FIRST_COMPLETED)
             for minder in minders:
                 if minder.done() and minder.exception() is not None:
                     minder.result()
@@ -114,15 +113,15 @@ class Service:
 
     async def _drain(self, daemon: Daemon, work: asyncio.Task[None]) -> int:
         """Let the daemon end in its own way, for as long as there is time."""
+        if not work.done() and not daemon.ready.is_set():
+            # Nothing is decided yet; but a thread reads a model, and would be waited for.
+            _leave(0)
         if not work.done():
             daemon.stop()
         done, _ = await asyncio.wait([work], timeout=DRAIN_S - 0.5)
         if not done:
             _LOG.warning("not all went out within %s s; ending without it", DRAIN_S)
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-                await asyncio.wait_for(work, 0.4)
-            return 1
+            _leave(1)
         work.result()
         _LOG.info("ended")
         return 0
@@ -130,6 +129,9 @@ class Service:
     async def _tell_ready(self, daemon: Daemon) -> None:
         """Say READY once the model is warm and the sources were started, then how it goes."""
         await daemon.ready.wait()
+        # Until here SIGTERM ends the process as it ends any: there is nothing to drain, and
+        # while torch is imported Python would be seconds late to hear of it.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ending.set)
         self._notifier.ready(self._status())
         _LOG.info("ready: %s", self._status())
         while True:
@@ -194,3 +196,9 @@ class Service:
         ][:5]
         said = [f"{name}: {language}" for name, language in self._languages.items()][:5]
         return "; ".join([*parts, *said])
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process at once, without waiting for threads that nothing can end."""
+    logging.shutdown()
+    os._exit(status)

@@ -46,9 +46,9 @@ def first_of(group: BaseExceptionGroup[LangiddError]) -> LangiddError:
 
 
 def _tell(error: LangiddError) -> None:
-    from langidd.secrets import redact
+    from langidd.logs import final_line
 
-    typer.echo(f"langidd: {' '.join(redact(str(error)).split())}", err=True)
+    typer.echo(final_line(str(error)), err=True)
 
 
 app = typer.Typer(

@@ -340,19 +340,6 @@ class SourceSettings(Table):
         for key, value in super().__repr_args__():
             yield key, redact_url(value) if key == "rtsp" and value else value
 
-    @property
-    def rtsp_url(self) -> str:
-        """The URL with user and password, for the library that opens it and nothing else."""
-        if self.rtsp is None:
-            raise ValueError(f"source {self.name} has no URL")
-        if self.username is None:
-            return self.rtsp
-        user = quote(self.username, safe="")
-        if self.password is not None:
-            user += ":" + quote(self.password.get_secret_value(), safe="")
-        parts = urlsplit(self.rtsp)
-        return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc}"))
-
 
 class Settings(Table):
     """All of it."""

@@ -111,13 +111,27 @@ def test_a_life_under_systemd(stock_model: Path, tmp_path: Path, systemd: System
         assert log.read_text().count("hall: connecting") == 1, "what stayed was not restarted"
 
         process.send_signal(signal.SIGTERM)
-        asked = time.monotonic()
         systemd.wait_for("STOPPING")
-        assert process.wait(PATIENCE_S) == 0
-        # The promise is 5 s; the margin is for a machine that has other things to do.
-        assert time.monotonic() - asked < 20
+        status = process.wait(PATIENCE_S)
+        # On a machine that has other things to do, 5 s may not be enough; then it says so.
+        assert status == ("not all went out" in log.read_text())
     assert PASSWORD not in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_an_end_before_the_beginning_is_at_once(stock_model: Path, tmp_path: Path):
+    config = tmp_path / "config.toml"
+    config.write_text(configuration(stock_model, "a"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "langidd", "run", "--config", config],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "langidd" in process.stderr.readline()
+        process.terminate()
+        assert process.wait(PATIENCE_S) == -signal.SIGTERM
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_files_that_are_played_end_the_service(

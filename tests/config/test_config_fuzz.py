@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
 BOUNDED = settings(
-    max_examples=250,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
