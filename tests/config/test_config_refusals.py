@@ -120,6 +120,14 @@ def test_no_refusal_shows_a_password(text: str, tmp_path: Path):
     assert PASSWORD not in refusal(tmp_path, text)
 
 
+@pytest.mark.parametrize("key", ["password", "tls.key_password"])
+@pytest.mark.parametrize("pin", ["81726354", "8172.6354", "2081-07-26"])
+def test_a_password_that_is_no_text_is_not_shown_either(key: str, pin: str, tmp_path: Path):
+    said = refusal(tmp_path, f"[mqtt]\n{key} = {pin}")
+    assert f"mqtt.{key} is no text; it must be text" in said
+    assert pin not in said
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
