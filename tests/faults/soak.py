@@ -1,0 +1,216 @@
+# ruff: noqa: T201 - a report is what it prints
+"""`make soak`: faults, again and again, on the running daemon, and the table of what they cost.
+
+    python -m tests.faults.soak [--faults 200] [--minutes 60] [--seed 1] [--table FILE]
+
+In every round each camera gets a fault while the broker, the disk, the clock and the
+configuration get theirs; then a camera is left alone until its back-off has begun anew.
+Killing langidd itself comes last, so that its memory can be watched until then.
+Exits with 1 where an event was lost or a recovery took longer than the back-off allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [
+    str(TESTS / part) for part in ("", "sources", "mqtt", "daemon", "faults")
+]  # as pytest's `pythonpath` has it
+
+from broker_faults import BROKER_FAULTS  # noqa: E402 - the path comes first
+from camera_faults import CAMERA_FAULTS  # noqa: E402
+from house import STALL_S, House  # noqa: E402
+from langidd_faults import LANGIDD_FAULTS, clock_set, disk_full, reloaded  # noqa: E402
+from ledger import Ledger  # noqa: E402
+
+from langidd import __version__  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from outcome import Outcome
+
+T = TypeVar("T")
+
+CAMERAS = 5
+RADIOS = 2
+CAMERA_REST_S = 32.0
+"""After 30 s of sound the back-off of a source begins anew."""
+BROKER_REST_S = 11.0
+"""After 10 s of connection that of the broker does."""
+HOLD_S = (1.0, 6.0)
+OUTER = ("disk", "clock", "configuration")
+LAST_SHARE = 0.06
+"""Of the faults, the part that stops or kills langidd itself: most cost a start."""
+WARM_S = 60.0
+"""Before memory is measured for the first time."""
+
+
+class Soak:
+    """One run: rounds of faults until there were enough, or time is up."""
+
+    def __init__(self, house: House, chance: random.Random, most: int, until: float) -> None:
+        self.house = house
+        self.ledger = Ledger(house.witness)
+        self.failures: list[str] = []
+        self._chance = chance
+        self._most = most
+        self._until = until
+        self._bags: dict[tuple[Any, ...], list[Any]] = {}
+
+    @property
+    def enough(self) -> bool:
+        return len(self.ledger.outcomes) >= self._most or time.monotonic() > self._until
+
+    def extend(self, most: int, until: float) -> None:
+        """Go on to that many faults, until that moment at the latest."""
+        self._most, self._until = most, until
+
+    async def rounds(self) -> None:
+        """Faults on all but langidd's own life."""
+        while not self.enough:
+            await self.well()
+            resting = asyncio.Event()
+            lanes = [self._camera_lane(index) for index in range(len(self.house.cameras))]
+            broker = asyncio.create_task(self._broker_lane(resting))
+            await asyncio.gather(*lanes)
+            resting.set()
+            await broker
+            print(f"{len(self.ledger.outcomes)} faults; {self.memory()}", flush=True)
+
+    async def last(self) -> None:
+        """Faults that end langidd's life."""
+        while not self.enough:
+            await self.well()
+            await self._one(self._draw(LANGIDD_FAULTS)(self.house, self._hold_s()))
+
+    async def _camera_lane(self, index: int) -> None:
+        await asyncio.sleep(self._chance.uniform(0, 5))
+        kind = self._draw(CAMERA_FAULTS)
+        await self._one(kind(self.house, self.house.cameras[index], self._hold_s()))
+        await asyncio.sleep(CAMERA_REST_S)
+
+    async def _broker_lane(self, resting: asyncio.Event) -> None:
+        """Faults one after the other, of the broker and of what else concerns all."""
+        while not resting.is_set():
+            if self._chance.random() < 0.6:
+                await self._one(self._draw(BROKER_FAULTS)(self.house, self._hold_s()))
+            else:
+                await self._outer(self._draw(OUTER))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(resting.wait(), BROKER_REST_S)
+
+    async def _outer(self, what: str) -> None:
+        if what == "disk" and self.house.disk_is_small:
+            await self._one(disk_full(self.house, 15.0))
+        elif what == "clock":
+            off_s = self._chance.choice((3600.0, -3600.0))
+            await self._one(clock_set(self.house, off_s))
+            await self._one(clock_set(self.house, 0.0))
+        elif what == "configuration":
+            await self._one(reloaded(self.house, 0.0))
+
+    async def _one(self, fault: Coroutine[Any, Any, Outcome]) -> None:
+        try:
+            outcome = self.ledger.add(await fault)
+        except (TimeoutError, AssertionError) as error:
+            self.failures.append(f"{fault.__name__}: never recovered ({type(error).__name__})")
+            print(self.failures[-1], error, self.house.langidd.tail(), sep="\n", flush=True)
+            return
+        print(
+            f"{time.strftime('%H:%M:%S')} {outcome.kind} on {outcome.target}:"
+            f" {outcome.outage_s:.1f} s, recovered in {outcome.recovery_s:.1f} s"
+            f" of {outcome.allowed_s:.0f} s {outcome.note}",
+            flush=True,
+        )
+
+    async def well(self) -> None:
+        """Wait until every source is live and events reach the witness."""
+        langidd = self.house.langidd
+        await langidd.until(
+            lambda: all(langidd.state(name) == "live" for name in self.house.sources)
+        )
+        await self.house.witness.next_event(time.monotonic(), 60)
+
+    def _draw(self, kinds: tuple[T, ...]) -> T:
+        """Each kind as often as the others, in an order by chance."""
+        bag: list[T] = self._bags.setdefault(kinds, [])
+        if not bag:
+            bag += kinds
+            self._chance.shuffle(bag)
+        return bag.pop()
+
+    def _hold_s(self) -> float:
+        return self._chance.uniform(*HOLD_S)
+
+    def heading(self, seed: int, minutes: float) -> str:
+        return (
+            f"langidd {__version__}: {len(self.ledger.outcomes)} faults in {minutes:.0f} minutes, "
+            f"seed {seed}; {CAMERAS} cameras (stall_s = {STALL_S:g}), {RADIOS} radios; "
+            f"{os.cpu_count()} CPU cores, load {os.getloadavg()[1]:.1f}"
+        )
+
+    def memory(self) -> str:
+        return f"{self.house.langidd.rss_mib():.0f} MiB, {self.house.langidd.threads()} threads"
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    began = time.monotonic()
+    until = began + 60 * arguments.minutes
+    chance = random.Random(arguments.seed)  # noqa: S311 - faults, no secrets
+    ends = max(3, round(LAST_SHARE * arguments.faults))
+    with tempfile.TemporaryDirectory() as place:
+        async with House(Path(place), cameras=CAMERAS, radios=RADIOS, model=None) as house:
+            soak = Soak(house, chance, arguments.faults - ends, until - 120 * ends)
+            await soak.well()
+            await asyncio.sleep(WARM_S)
+            first = soak.memory()
+            ran = time.monotonic()
+            await soak.rounds()
+            await soak.well()
+            watched_min, last = (time.monotonic() - ran) / 60, soak.memory()
+            reconnects = await house.langidd.metric("langidd_source_reconnects")
+            radios = sum(reconnects[f'{{source="{name}"}}'] for name, _ in house.radios)
+            soak.extend(arguments.faults, until)
+            await soak.last()
+            await soak.well()
+            text = "\n".join(
+                [
+                    soak.heading(arguments.seed, (time.monotonic() - began) / 60),
+                    "",
+                    soak.ledger.table(),
+                    "",
+                    soak.ledger.account(),
+                    f"- memory (RSS): {first} at first, {last} after {watched_min:.0f} minutes",
+                    f"- the radios, which were left alone, reconnected {radios:.0f} times",
+                    *(f"- LATE: {line}" for line in soak.ledger.late()),
+                    *(f"- WRONG: {line}" for line in soak.ledger.losses() + soak.failures),
+                ]
+            )
+    print(text)
+    if arguments.table:
+        arguments.table.write_text(text + "\n", encoding="utf-8")
+    return 1 if soak.ledger.late() or soak.ledger.losses() or soak.failures else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=60.0, help="at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--table", type=Path, help="write the table there too")
+    return asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
