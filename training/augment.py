@@ -33,9 +33,9 @@ class Augmentation:
     """How likely each step is, and how strong it may be."""
 
     clean: float = 0.1
-    speed: float = 0.5
-    speed_range: float = 0.18
-    stretch: float = 0.1
+    speed: float = 0.6
+    speed_range: float = 0.2
+    stretch: float = 0.15
     room: float = 0.35
     noise: float = 0.5
     snr_db: tuple[float, float] = (3.0, 35.0)
@@ -126,9 +126,9 @@ def coloured_noise(length: int, rng: np.random.Generator) -> Sound:
         noise += np.float32(noise.std() * 2) * np.asarray(tones, np.float32)
     if rng.random() < 0.3:
         knots = rng.uniform(0.1, 1, max(2, length // 8_000))
-        noise *= np.interp(
-            np.linspace(0, 1, length), np.linspace(0, 1, len(knots)), knots
-        ).astype(np.float32)
+        noise *= np.interp(np.linspace(0, 1, length), np.linspace(0, 1, len(knots)), knots).astype(
+            np.float32
+        )
     return noise
 
 
@@ -188,7 +188,7 @@ def band_limited(samples: Sound, rng: np.random.Generator) -> Sound:
 
 def _stretched(samples: Sound, rng: np.random.Generator) -> Sound:
     """Pitch without speed: another voice at the same pace (audiomentations' PitchShift)."""
-    from audiomentations import PitchShift  # noqa: PLC0415 (slow to import)
+    from audiomentations import PitchShift
 
     shift = PitchShift(min_semitones=-3, max_semitones=3, p=1.0)
     shift.parameters = {"should_apply": True, "num_semitones": float(rng.uniform(-3, 3))}

@@ -114,7 +114,8 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
     So a run that was killed goes on with the batches it had not seen, and several
     processes share the work by index. A batch is `input_features (b, 80, frames)` and
     `labels (b,)`; all of its windows are equally long. `locales (b,)` is the language
-    really spoken, as a number in `self.locales`.
+    really spoken, as a number in `self.locales`; `teachings (b, languages)`, where there
+    are any, what the teacher said of the clips (the mean, where several are joined).
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         length: int,
         seed: int,
         spec_augment: float = 0.5,
+        teachings: npt.NDArray[np.float16] | None = None,
     ) -> None:
         self._store = store
         self._drawer = Drawer(clips, sampling)
@@ -139,6 +141,8 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         self._length = length
         self._seed = seed
         self._spec_augment = spec_augment
+        self._teachings = teachings
+        self._rows = {clip.offset: row for row, clip in enumerate(store.clips)}
 
     def __len__(self) -> int:
         return self._length
@@ -151,12 +155,11 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         samples = int(length_s * SAMPLE_RATE)
         padded = rng.random() < sampling.padded
         size = sampling.padded_batch if padded else max(1, round(sampling.seconds / length_s))
-        sounds, labels, locales = [], [], []
+        sounds, sources = [], []
         for _ in range(size):
-            sound, clip = self._window(samples, rng)
+            sound, clips = self._window(samples, rng)
             sounds.append(sound)
-            labels.append(self._labels[clip.language])
-            locales.append(self._locales[clip.locale])
+            sources.append(clips)
         batch = torch.from_numpy(np.stack(sounds))
         if padded:
             batch = torch.nn.functional.pad(batch, (0, PADDED_SAMPLES - samples))
@@ -165,9 +168,18 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
             frames = samples // 160
             generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
             features[:, :, :frames] = masked(features[:, :, :frames], generator)
-        return {"input_features": features, "labels": torch.tensor(labels), "locales": torch.tensor(locales)}
+        result = {
+            "input_features": features,
+            "labels": torch.tensor([self._labels[clips[0].language] for clips in sources]),
+            "locales": torch.tensor([self._locales[clips[0].locale] for clips in sources]),
+        }
+        if self._teachings is not None:
+            rows = [[self._rows[clip.offset] for clip in clips] for clips in sources]
+            means = [self._teachings[own].astype(np.float32).mean(axis=0) for own in rows]
+            result["teachings"] = torch.from_numpy(np.stack(means))
+        return result
 
-    def _window(self, samples: int, rng: np.random.Generator) -> tuple[Sound, StoredClip]:
+    def _window(self, samples: int, rng: np.random.Generator) -> tuple[Sound, list[StoredClip]]:
         factor = speed_factor(self._augmentation, rng)
         needed = int(np.ceil(samples * factor)) + 8
         clips = self._drawer.clips(needed, rng)
@@ -176,11 +188,9 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         if len(sound) < samples:
             sound = np.pad(sound, (0, samples - len(sound)))
         sound = augmented(sound, self._augmentation, rng, lambda n: self._stranger(n, rng))
-        return sound.astype(np.float32), clips[0]
+        return sound.astype(np.float32), clips
 
-    def _joined(
-        self, clips: Sequence[StoredClip], samples: int, rng: np.random.Generator
-    ) -> Sound:
+    def _joined(self, clips: Sequence[StoredClip], samples: int, rng: np.random.Generator) -> Sound:
         """Join clips of one speaker, with short pauses, repeated where they are too few."""
         if clips[0].samples >= samples:
             start = int(rng.integers(clips[0].samples - samples + 1))

@@ -117,4 +117,3 @@ def _options(codec: Codec) -> dict[str, str]:
     if codec.encoder == "libmp3lame":
         return {"compression_level": "9", **codec.options}
     return dict(codec.options)
-

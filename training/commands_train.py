@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 (typer reads the annotations)
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from langidd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,22 +18,37 @@ Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `langidd-train`."""
-    commands: list[Callable[..., None]] = [prepare, train]
+    commands: list[Callable[..., None]] = [prepare, teach, train, push]
     for command in commands:
         app.command()(command)
 
 
-def prepare(
+def prepare(  # noqa: PLR0917 - typer calls it by name
     name: RunName,
     data: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(help="Common Voice directory or manifest (path, language, speaker, split)."),
-    ],
+    ] = None,
+    download: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Language (uz) or data set id to get from Mozilla Data Collective; "
+            "the key is read from MDC_API_KEY. Goes on where it was interrupted."
+        ),
+    ] = None,
+    hub: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Hub data set to stream: NAME[:CONFIGURATION[:LANGUAGE]]; its columns are "
+            "`audio` and `language` unless LANGUAGE says the one language it is in."
+        ),
+    ] = None,
+    hub_clips: Annotated[int, typer.Option(help="First clips of each hub split.")] = 1_000,
     runs: Runs = Path("runs"),
     languages: Annotated[
         str, typer.Option(help="Languages the model is to name; all others are `other`.")
     ] = "uz,ru,en",
-    min_speech_s: Annotated[float, typer.Option(help="Drop clips with less speech.")] = 0.5,
+    min_speech_s: Annotated[float, typer.Option(help="Drop clips with less speech.")] = 0.3,
     max_clip_s: Annotated[float, typer.Option(help="Keep so much of a clip.")] = 40.0,
     max_speaker_s: Annotated[float, typer.Option(help="Keep so much of a speaker.")] = 3600.0,
     workers: Annotated[int, typer.Option(help="Processes that decode.")] = 2,
@@ -41,15 +58,74 @@ def prepare(
     from training.prepare import Preparation
     from training.prepare import prepare as run
 
+    roots = [*(data or [])]
+    roots += [_downloaded(what, runs / name / "downloads") for what in download or []]
+    for what in hub or []:
+        roots += _streamed(what, runs / name / "hub", hub_clips)
+    if not roots:
+        raise ConfigError("nothing to prepare: give --data, --download or --hub")
     settings = Preparation(min_speech_s, max_clip_s, max_speaker_s, workers)
-    clips = read_corpora(data, languages.split(","))
+    clips = read_corpora(roots, languages.split(","))
     result = run(clips, runs / name, settings)
     typer.echo(f"{result.kept} clips kept of {len(clips)}; dropped: {result.dropped or 'none'}")
     for part, seconds in sorted(result.seconds.items()):
         typer.echo(f"{part}\t{seconds / 60:.1f} min")
 
 
-def train(
+def _downloaded(what: str, directory: Path) -> Path:
+    from training.download import download
+
+    return download(what, directory)
+
+
+def _streamed(what: str, directory: Path, clips: int) -> list[Path]:
+    from rich.progress import Progress
+
+    from training.hub import stream_from_hub
+
+    dataset, configuration, language = (*what.split(":"), "", "")[:3]
+    place = directory / what.replace("/", "--").replace(":", "-")
+    manifests = []
+    with Progress() as bar:
+        for split in ("train", "validation"):
+            task = bar.add_task(f"{what} {split}", total=clips)
+            manifests.append(
+                stream_from_hub(
+                    dataset,
+                    place,
+                    split=split,
+                    configuration=configuration or None,
+                    language=f"={language}" if language else "language",
+                    clips=clips,
+                    progress=lambda done, task=task: bar.update(task, completed=done),  # type: ignore[misc]
+                )
+            )
+    return manifests
+
+
+def teach(
+    name: RunName,
+    checkpoint: Annotated[
+        str, typer.Option(help="A whole Whisper, with its decoder: a hub name or a directory.")
+    ] = "openai/whisper-base",
+    runs: Runs = Path("runs"),
+) -> None:
+    """Ask a whole Whisper's language tokens about every clip (for a recipe with a teacher)."""
+    from rich.progress import Progress
+
+    from training.store import Store
+    from training.teacher import ask_teacher
+
+    with Progress() as bar:
+        task = bar.add_task("clips", total=None)
+        ask_teacher(
+            Store(runs / name),
+            checkpoint,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def train(  # noqa: PLR0917 - typer calls it by name
     name: RunName,
     checkpoint: Annotated[
         str, typer.Option(help="Any Whisper: a hub name or a directory.")
@@ -64,21 +140,44 @@ def train(
     eval_steps: Annotated[int | None, typer.Option(help="Steps from check to check.")] = None,
     seed: Annotated[int, typer.Option(help="Draws batches and new weights.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that load and augment.")] = 1,
+    search: Annotated[
+        int, typer.Option(help="Instead of one training: so many short ones, by Optuna.")
+    ] = 0,
 ) -> None:
     """Train, or go on after a kill; the packaged checkpoint is RUNS/NAME/model."""
     from training.presets import recipe
     from training.store import Store
+    from training.train import build_trainer
     from training.train import train as run
 
     directory = runs / name
-    directory.mkdir(parents=True, exist_ok=True)
-    packaged = run(
-        Store(runs / (data or name)),
-        directory,
-        checkpoint=checkpoint,
-        languages=languages.split(","),
-        recipe=recipe(preset, steps=steps, eval_steps=eval_steps),
-        seed=seed,
-        workers=workers,
-    )
-    typer.echo(str(packaged))
+    store = Store(runs / (data or name))
+    chosen = recipe(preset, steps=steps, eval_steps=eval_steps)
+    settings = {
+        "checkpoint": checkpoint,
+        "languages": languages.split(","),
+        "recipe": chosen,
+        "seed": seed,
+        "workers": workers,
+    }
+    if search:
+        from training.search import search as look
+
+        trainer = build_trainer(store, directory / "search", **settings)
+        typer.echo(str(look(trainer, search, directory / "search.json")))
+        return
+    typer.echo(str(run(store, directory, **settings)))
+
+
+def push(
+    model: Annotated[Path, typer.Argument(help="The packaged checkpoint, with its card.")],
+    repository: Annotated[str, typer.Argument(help="USER/NAME on the hub.")],
+    *,
+    public: Annotated[bool, typer.Option(help="For everybody to see.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only look whether all is there.")] = False,
+) -> None:
+    """Upload a checkpoint and its card to the Hugging Face hub."""
+    from training.push import push as run
+
+    for file in run(model, repository, private=not public, dry_run=dry_run):
+        typer.echo(file)

@@ -101,7 +101,7 @@ def read_manifest(table: Path, languages: Sequence[str]) -> Iterator[Clip]:
     for row in _rows(table):
         missing = {"path", "language", "speaker", "split"} - set(row)
         if missing:
-            raise ConfigError(f"{table}: the column {sorted(missing)[0]!r} is missing")
+            raise ConfigError(f"{table}: the column {min(missing)!r} is missing")
         if row["split"] not in SPLITS:
             raise ConfigError(f"{table}: split {row['split']!r} is none of {', '.join(SPLITS)}")
         locale = _base(row["language"])

@@ -76,6 +76,11 @@ def only_speech(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     return samples[: len(kept)][kept]
 
 
+def spoken_s(samples: npt.NDArray[np.int16]) -> float:
+    """Seconds in which somebody speaks, without what is kept around them."""
+    return float(speech_mask(samples, hang_over_s=0, lead_in_s=0).sum()) * FRAME / SAMPLE_RATE
+
+
 def _without_short_runs(mask: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[np.bool_]:
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
     kept = np.zeros_like(mask)

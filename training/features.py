@@ -52,7 +52,7 @@ def masked(features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 @cache
 def _tables() -> tuple[torch.Tensor, torch.Tensor]:
-    from transformers import WhisperFeatureExtractor  # noqa: PLC0415 (slow to import)
+    from transformers import WhisperFeatureExtractor
 
     filters = WhisperFeatureExtractor(feature_size=80).mel_filters
     return torch.hann_window(FFT), torch.from_numpy(filters.T).float()

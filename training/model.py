@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,14 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+@dataclass
+class TrainingOutput(SequenceClassifierOutput):  # type: ignore[misc]
+    """What the model says, and what its heads for training say."""
+
+    finer: torch.Tensor | None = None
+    taught: torch.Tensor | None = None
 
 
 class TrimmedWhisper(WhisperForAudioClassification):  # type: ignore[misc]
@@ -23,7 +32,7 @@ class TrimmedWhisper(WhisperForAudioClassification):  # type: ignore[misc]
 
     def forward(
         self, input_features: torch.Tensor, labels: torch.Tensor | None = None, **_: Any
-    ) -> SequenceClassifierOutput:
+    ) -> TrainingOutput:
         """`(b, 80, frames)`, frames even, to logits `(b, labels)`."""
         hidden = nn.functional.gelu(self.encoder.conv1(input_features))
         hidden = nn.functional.gelu(self.encoder.conv2(hidden)).transpose(1, 2)
@@ -41,21 +50,31 @@ class TrimmedWhisper(WhisperForAudioClassification):  # type: ignore[misc]
         pooled = self.projector(hidden).mean(dim=1)
         logits = self.classifier(pooled)
         loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
-        finer = (self.finer(pooled),) if hasattr(self, "finer") else None
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=finer)
+        return TrainingOutput(
+            loss=loss,
+            logits=logits,
+            finer=self.finer(pooled) if hasattr(self, "finer") else None,
+            taught=self.taught(pooled) if hasattr(self, "taught") else None,
+        )
 
-    def add_finer_head(self, classes: int) -> None:
-        """Add a head that tells every locale apart, for training only.
+    def add_training_heads(self, *, locales: int = 0, taught: int = 0) -> None:
+        """Add heads that only training needs, on the same pooled features.
 
-        It sits on the same pooled features, so that `other` cannot be learned as "a
-        recording of that kind": within it the languages must be told apart too.
+        `finer` tells every locale apart, so that `other` cannot be learned as "a
+        recording of that kind"; `taught` is to say what the teacher says.
         """
-        self.finer = nn.Linear(self.config.classifier_proj_size, classes)
+        width = self.config.classifier_proj_size
+        if locales:
+            self.finer = nn.Linear(width, locales)
+        if taught:
+            self.taught = nn.Linear(width, taught)
 
     def stock_state(self) -> dict[str, torch.Tensor]:
         """Give the weights of the stock model, without what only training needs."""
         return {
-            name: value for name, value in self.state_dict().items() if not name.startswith("finer.")
+            name: value
+            for name, value in self.state_dict().items()
+            if not name.startswith(("finer.", "taught."))
         }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from langidd.errors import ConfigError
 from langidd.values import SAMPLE_RATE
 from training.corpus import Clip, refuse_shared_speakers
-from training.decoding import SILENT_PEAK, decode, only_speech
+from training.decoding import SILENT_PEAK, decode, only_speech, spoken_s
 from training.store import SAMPLES, StoredClip, write_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Preparation:
     """What is kept: seconds of speech a clip must have, seconds that a speaker may."""
 
-    min_speech_s: float = 0.5
+    min_speech_s: float = 0.3
     max_clip_s: float = 60.0
     max_speaker_s: float = 3600.0
     workers: int = 2
@@ -123,7 +123,6 @@ def _speech_of(
         return nothing, "broken"
     if not len(samples) or int(np.abs(samples.astype(np.int32)).max()) < SILENT_PEAK:
         return nothing, "silent"
-    speech = only_speech(samples)[: int(max_clip_s * SAMPLE_RATE)]
-    if len(speech) < min_speech_s * SAMPLE_RATE:
+    if spoken_s(samples) < min_speech_s:
         return nothing, "short"
-    return speech, ""
+    return only_speech(samples)[: int(max_clip_s * SAMPLE_RATE)], ""

@@ -1,0 +1,253 @@
+"""From a directory of recordings to a checkpoint that langidd opens: small, but all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoModelForAudioClassification,
+    GenerationConfig,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+)
+
+from langidd.classifier import load_classifier
+from langidd.errors import ConfigError
+from training.batches import Batches, Sampling
+from training.corpus import read_corpora
+from training.prepare import Preparation, prepare
+from training.presets import RECIPES, recipe
+from training.store import Store
+from training.teacher import ask_teacher
+from training.train import build_trainer, train
+
+LANGUAGES = ["uz", "ru", "en"]
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole Whisper of two thin layers, with random weights and three language tokens."""
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        **{"d_model": 32, "encoder_layers": 2, "decoder_layers": 1, "classifier_proj_size": 16},
+        **{"encoder_attention_heads": 2, "decoder_attention_heads": 2},
+        **{"encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "vocab_size": 64},
+        **{"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3},
+    )
+    directory = tmp_path_factory.mktemp("whisper")
+    WhisperForConditionalGeneration(config).save_pretrained(directory)
+    tokens = {"<|ru|>": 10, "<|en|>": 11, "<|tr|>": 12}
+    GenerationConfig(lang_to_id=tokens).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def store(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A few real clips of every language and split."""
+    directory = tmp_path_factory.mktemp("store")
+    chosen = []
+    for language in [*LANGUAGES, "other"]:
+        for split, count in (("train", 12), ("dev", 4)):
+            clips = [
+                clip
+                for clip in read_corpora([speech / language], LANGUAGES)
+                if clip.split == split
+            ]
+            chosen += clips[:: max(1, len(clips) // count)][:count]
+    prepare(chosen, directory, Preparation(workers=1, max_clip_s=8.0))
+    return Store(directory)
+
+
+def small(**changes: object) -> object:
+    sampling = Sampling(lengths_s=(0.8, 2.0), length_weights=(0.5, 0.5), seconds=4.0, padded=0.1)
+    settings = {"steps": 6, "eval_steps": 3, "sampling": sampling, "layers": 1, **changes}
+    return recipe("default", **{"frozen_layers": 0, **settings})
+
+
+def test_one_run_from_recordings_to_a_checkpoint_that_langidd_opens(
+    store: Store, whisper: Path, tmp_path: Path
+):
+    ask_teacher(store, str(whisper))
+    packaged = train(
+        store,
+        tmp_path,
+        checkpoint=str(whisper),
+        languages=LANGUAGES,
+        recipe=small(teacher_weight=1.0),
+        workers=0,
+    )
+    config = json.loads((packaged / "config.json").read_text())
+    assert config["architectures"] == ["WhisperForAudioClassification"]
+    assert config["encoder_layers"] == 1
+    assert config["langidd"]["context"] == "trimmed"
+    assert config["langidd"]["unknown_labels"] == ["other"]
+
+    stock, told = AutoModelForAudioClassification.from_pretrained(
+        packaged, output_loading_info=True
+    )
+    assert not told["missing_keys"]
+    assert not told["unexpected_keys"]
+    assert [stock.config.id2label[index] for index in range(4)] == [*LANGUAGES, "other"]
+    assert {value.dtype for value in stock.state_dict().values()} == {torch.float16}
+
+    classifier = load_classifier(str(packaged))
+    assert classifier.context == "trimmed"
+    scores = classifier.logits([store.samples(store.clips[0])[:16_000]])
+    assert scores.shape == (1, 4)
+    assert np.isfinite(scores).all()
+    checks = [row for row in json.loads((tmp_path / "log.json").read_text()) if "eval_1s_macro" in row]
+    assert len(checks) == 2
+
+
+def test_a_killed_run_goes_on_and_ends_where_it_would_have(
+    store: Store, whisper: Path, tmp_path: Path
+):
+    keywords = {"checkpoint": str(whisper), "languages": LANGUAGES, "workers": 0}
+    whole = train(store, tmp_path / "whole", recipe=small(dropout=0.0), **keywords)
+
+    first = build_trainer(
+        store, tmp_path / "killed" / "checkpoints", recipe=small(dropout=0.0), **keywords
+    )
+    first.add_callback(_StopAfter(4))  # after the checkpoint at 3: step 4 is lost
+    first.train()
+    resumed = train(store, tmp_path / "killed", recipe=small(dropout=0.0), **keywords)
+
+    one, two = (
+        AutoModelForAudioClassification.from_pretrained(path, dtype=torch.float32).state_dict()
+        for path in (whole, resumed)
+    )
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=2e-3), name
+
+
+def _StopAfter(step: int) -> object:  # noqa: N802 (makes a callback)
+    from transformers import TrainerCallback
+
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):  # noqa: ANN001, ANN003, ANN202, ARG002
+            control.should_training_stop = state.global_step >= step
+            control.should_save = False
+
+    return Stop()
+
+
+def test_the_original_recipe_is_a_plain_trainer_on_padded_clips(
+    store: Store, whisper: Path, tmp_path: Path
+):
+    seed = RECIPES["seed"]
+    assert (seed.top_lr, seed.steps, seed.warm_up) == (3e-5, 9_000, 0.1)
+    assert (seed.clips_per_batch, seed.accumulation, seed.best_by) == (2, 4, "accuracy")
+    packaged = train(
+        store,
+        tmp_path,
+        checkpoint=str(whisper),
+        languages=LANGUAGES,
+        recipe=replace(seed, steps=2, eval_steps=1, accumulation=2),
+        workers=0,
+    )
+    config = json.loads((packaged / "config.json").read_text())
+    assert config["langidd"]["context"] == "padded"
+    assert list(config["id2label"].values()) == LANGUAGES
+    log = json.loads((tmp_path / "log.json").read_text())
+    assert [row["step"] for row in log if "eval_accuracy" in row] == [1, 2]
+
+
+def test_optuna_looks_for_the_best_numbers(store: Store, whisper: Path, tmp_path: Path):
+    from training.search import search
+
+    trainer = build_trainer(
+        store,
+        tmp_path / "search",
+        checkpoint=str(whisper),
+        languages=LANGUAGES,
+        recipe=small(steps=2, eval_steps=2),
+        workers=0,
+    )
+    found = search(trainer, 2, tmp_path / "search.json")
+    assert 2e-5 <= found["learning_rate"] <= 5e-4
+    assert 0.0 <= found["objective"] <= 1.0
+    assert json.loads((tmp_path / "search.json").read_text()) == found
+
+
+def test_two_processes_share_the_batches(store: Store, whisper: Path, tmp_path: Path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys, torch\n"
+        "from pathlib import Path\n"
+        "from training.batches import Sampling\n"
+        "from training.presets import recipe\n"
+        "from training.store import Store\n"
+        "from training.train import train\n"
+        "torch.set_num_threads(1)\n"
+        "store, whisper, out = sys.argv[1:]\n"
+        "sampling = Sampling(lengths_s=(0.8,), length_weights=(1.0,), seconds=4.0, padded=0.0)\n"
+        "chosen = recipe('default', steps=3, eval_steps=3, sampling=sampling, layers=1,"
+        " frozen_layers=0)\n"
+        "train(Store(Path(store)), Path(out), checkpoint=whisper,"
+        " languages=['uz', 'ru', 'en'], recipe=chosen, workers=0)\n"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--master-port", "0", str(script), str(store.directory), str(whisper)),
+            str(tmp_path / "out"),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "out" / "model" / "model.safetensors").is_file()
+
+
+def test_batches_are_the_same_for_the_same_seed_and_hold_what_they_say(store: Store):
+    clips = [clip for clip in store.clips if clip.split == "train"]
+    labels = [*LANGUAGES, "other"]
+    chosen = Sampling(lengths_s=(1.0, 3.0), length_weights=(0.5, 0.5), seconds=6.0, padded=0.3)
+    made = [
+        Batches(store, clips, labels, chosen, RECIPES["default"].augmentation, length=20, seed=seed)
+        for seed in (1, 1, 2)
+    ]
+    frames = set()
+    for index in range(8):
+        one, two, other = (batches[index] for batches in made)
+        assert torch.equal(one["input_features"], two["input_features"])
+        assert not (
+            one["input_features"].shape == other["input_features"].shape
+            and torch.equal(one["input_features"], other["input_features"])
+        )
+        assert one["input_features"].shape[:2] == (len(one["labels"]), 80)
+        frames.add(one["input_features"].shape[2])
+    assert frames <= {100, 300, 3000}
+    assert len(frames) > 1
+
+
+def test_every_class_gets_its_share_whatever_its_corpora_hold(store: Store):
+    from training.batches import Drawer
+
+    clips = [clip for clip in store.clips if clip.split == "train"]
+    weights = {"uz": 0.4, "ru": 0.3, "en": 0.2, "other": 0.1}
+    drawer = Drawer(clips, Sampling(language_weights=weights))
+    rng = np.random.default_rng(0)
+    drawn = [drawer.clips(16_000, rng)[0].language for _ in range(2_000)]
+    for language, weight in weights.items():
+        assert drawn.count(language) / len(drawn) == pytest.approx(weight, abs=0.05)
+    for joined in (drawer.clips(160_000, rng) for _ in range(50)):
+        assert len({clip.speaker for clip in joined}) == 1
+
+
+def test_an_unknown_recipe_and_a_missing_store_say_what_there_is(tmp_path: Path):
+    with pytest.raises(ConfigError, match="default, seed"):
+        recipe("best")
+    with pytest.raises(ConfigError, match="prepare"):
+        Store(tmp_path)
