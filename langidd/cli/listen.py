@@ -125,8 +125,11 @@ def listen(
     from langidd.config import load_settings
     from langidd.logs import configure_logs
 
-    # The view says what the log would say.
+    # The view says what the log would say. The service may run beside us on this machine: two
+    # nodes of one name would take the broker's connection from each other.
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
+    if "node" not in flags:
+        loaded = loaded.model_copy(update={"node": f"{loaded.node}-listen"})
     configure_logs(loaded.log, loaded.secrets())
     with open_view(loaded.sources[0].name, json_lines=json_lines) as view:
         asyncio.run(_listen(loaded, view, publish=mqtt is not None))
