@@ -20,8 +20,7 @@ from langidd.endpoint import Endpoint
 from langidd.metrics import Metrics
 from langidd.pipeline import Listener
 from langidd.roster import Roster, cancelled
-from langidd.sources import open_source
-from langidd.sources.supervisor import Patience, SupervisedSource
+from langidd.sources import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -271,13 +270,8 @@ class Daemon:
         """Everything that one source needs, put together."""
         name = source.name
         live = source.file is None or source.realtime
-        supervised = SupervisedSource(
-            name,
-            lambda: open_source(source),
-            self._heard,
-            patience=Patience(stall_s=source.stall_s),
-            gives_up=source.file is not None,
-        )
+        supervised = supervise(source, self._heard)
+        self.metrics.watch(name, supervised)
         return Channel(
             name,
             supervised.chunks,

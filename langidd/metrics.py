@@ -7,7 +7,7 @@ are as many series as sources and no more.
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,21 +18,53 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily
 
 from langidd import __version__
 from langidd.mqtt.topics import slug
 from langidd.values import SAMPLE_RATE, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from langidd.batcher import BatchReport, Loss
+    from langidd.sources import SourceCounts
     from langidd.values import Chunk, Decision, Health
 
 STATES: Final[tuple[SourceState, ...]] = get_args(SourceState)
+FAULTS: Final = ("non_finite", "clipped", "damaged", "overflows", "dropped", "resyncs", "abandoned")
+"""The counts of a source that are faults (langidd.sources.base.SourceCounts)."""
+
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 SHORT_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 LATENCY_S: Final = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+
+class Counted(Protocol):
+    """A source that counts what it survives."""
+
+    @property
+    def counts(self) -> SourceCounts:
+        """What it survived so far."""
+
+
+class SourceFaults:
+    """What the sources survived, read from their own counts when Prometheus asks."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Counted] = {}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give one family: `langidd_source_faults_total{source, kind}`."""
+        family = CounterMetricFamily(
+            "langidd_source_faults",
+            "What a source survived: samples that were no numbers, damaged packets, lost chunks …",
+            labels=["source", "kind"],
+        )
+        for name, source in list(self.sources.items()):
+            for kind in FAULTS:
+                family.add_metric([name, kind], getattr(source.counts, kind))
+        yield family
 
 
 class Metrics:
@@ -101,6 +133,8 @@ class Metrics:
             buckets=SHORT_S,
             registry=registry,
         )
+        self._faults = SourceFaults()
+        registry.register(self._faults)
         self._lag = Histogram(
             "langidd_event_loop_lag_seconds",
             "How late the event loop woke up.",
@@ -115,6 +149,10 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when it is asked for."""
         Gauge(f"langidd_{name}", text, registry=self.registry).set_function(read)
+
+    def watch(self, source: str, counted: Counted) -> None:
+        """Read a source's own counts from now on."""
+        self._faults.sources[slug(source)] = counted
 
     def model(self, name: str, device: str, labels: tuple[str, ...]) -> None:
         """Say which model runs where."""
@@ -165,6 +203,7 @@ class Metrics:
     def forget(self, source: str) -> None:
         """Take a source's series away."""
         name = slug(source)
+        self._faults.sources.pop(name, None)
         for state in STATES:
             self._state.remove_by_labels({"source": name, "state": state})
         for series in (self._up, self._reconnects, self._audio, self._gaps, self._windows):

@@ -79,6 +79,7 @@ async def test_a_running_daemon_shows_what_it_does(stock_model: Path) -> None:
     assert samples["langidd_windows_total", "good"] >= 1
     assert samples["langidd_inference_seconds_count", ""] >= 1
     assert ("langidd_event_loop_lag_seconds_count", "") in samples
+    assert samples["langidd_source_faults_total", "good"] == 0
     assert health[0] == 503
     assert json.loads(health[1])["sources"] == {"Good": "live", "bad": "waiting"}
     assert nothing[0] == 404
