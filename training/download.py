@@ -8,6 +8,7 @@ made one line that says what to do.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
+_KEY_ADVICE = (
+    "put your key of mozilladatacollective.com into MDC_API_KEY, and agree to the data set's "
+    "terms there"
+)
 
 
 def download(what: str, directory: Path) -> Path:
@@ -34,6 +39,8 @@ def download(what: str, directory: Path) -> Path:
     """
     from datacollective import download_dataset
 
+    if not os.environ.get("MDC_API_KEY"):
+        raise ConfigError(f"download {what}: no key; {_KEY_ADVICE}")
     directory.mkdir(parents=True, exist_ok=True)
     name = _answered(what, lambda: newest(what)) if _CODE.fullmatch(what) else what
     place = _answered(
@@ -84,10 +91,7 @@ def _answered(what: str, ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except (AuthenticationError, PermissionError) as error:
-        raise ConfigError(
-            f"download {what}: {_line(error)}; put your key of mozilladatacollective.com into "
-            "MDC_API_KEY and agree to the data set's terms there"
-        ) from error
+        raise ConfigError(f"download {what}: {_line(error)}; {_KEY_ADVICE}") from error
     except FileNotFoundError as error:
         raise ConfigError(f"download {what}: no such data set: {_line(error)}") from error
     except (RateLimitError, DownloadError, RuntimeError, requests.RequestException) as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from langidd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 SPEAKERS: Final = ("client_id", "speaker_id", "speaker")
 """Columns that say who speaks, the first that there is."""
@@ -41,48 +41,44 @@ def stream_from_hub(
         ConfigError: a column is missing.
 
     """
-    from datasets import Audio, load_dataset
+    from datasets import Value, load_dataset
 
     rows = load_dataset(name, configuration, split=split, streaming=True)
     if audio not in rows.column_names:
         raise ConfigError(
             f"{name}: no column {audio!r} among {', '.join(rows.column_names)}; name it"
         )
-    rows = rows.cast_column(audio, Audio(decode=False))
+    # As it lies in the hub's Parquet files. `Audio(decode=False)` is meant for this, but
+    # datasets 5 wants torchcodec even where nothing is decoded.
+    stored = {"bytes": Value("binary"), "path": Value("string")}
+    rows = rows.cast_column(audio, stored)
     (directory / "clips").mkdir(parents=True, exist_ok=True)
     manifest = directory / f"{split}.manifest.tsv"
     with manifest.open("w", encoding="utf-8", newline="") as table:
         writer = csv.writer(table, delimiter="\t", lineterminator="\n")
         writer.writerow(["path", "language", "speaker", "split"])
         for number, row in enumerate(rows.take(clips)):
-            writer.writerow(_written(row, number, name, directory, split, audio, language))
+            spoken = _language(row, language, name)
+            path = _written(row[audio], directory, f"{split}-{number:06d}")
+            speaker = next((str(row[key]) for key in SPEAKERS if row.get(key)), path.stem)
+            writer.writerow([path, spoken, speaker, {"validation": "dev"}.get(split, split)])
             if progress is not None:
                 progress(number + 1)
     return manifest
 
 
-def _written(
-    row: dict[str, Any],
-    number: int,
-    name: str,
-    directory: Path,
-    split: str,
-    audio: str,
-    language: str,
-) -> Iterable[str]:
+def _language(row: dict[str, Any], language: str, name: str) -> str:
     if language.startswith("="):
-        spoken = language[1:]
-    elif language in row:
-        spoken = str(row[language])
-    else:
+        return language[1:]
+    if language not in row:
         raise ConfigError(f"{name}: no column {language!r}; name it, or give the language as =uz")
-    sound = row[audio]
-    suffix = Path(sound["path"] or "clip.wav").suffix
-    path = Path("clips") / f"{split}-{number:06d}{suffix}"
+    return str(row[language])
+
+
+def _written(sound: dict[str, Any], directory: Path, stem: str) -> Path:
+    path = Path("clips") / f"{stem}{Path(sound['path'] or 'clip.wav').suffix}"
     if not (directory / path).exists():
-        content = sound["bytes"] or Path(sound["path"]).read_bytes()
         partial = directory / f"{path}.part"
-        partial.write_bytes(content)
+        partial.write_bytes(sound["bytes"] or Path(sound["path"]).read_bytes())
         partial.rename(directory / path)
-    speaker = next((str(row[key]) for key in SPEAKERS if row.get(key)), f"{split}-{number}")
-    return str(path), spoken, speaker, {"validation": "dev"}.get(split, split)
+    return path

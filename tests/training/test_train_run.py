@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -29,6 +29,9 @@ from training.store import Store
 from training.teacher import ask_teacher
 from training.train import build_trainer, train
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LANGUAGES = ["uz", "ru", "en"]
 
 
@@ -37,10 +40,19 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole Whisper of two thin layers, with random weights and three language tokens."""
     torch.manual_seed(0)
     config = WhisperConfig(
-        **{"d_model": 32, "encoder_layers": 2, "decoder_layers": 1, "classifier_proj_size": 16},
-        **{"encoder_attention_heads": 2, "decoder_attention_heads": 2},
-        **{"encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "vocab_size": 64},
-        **{"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3},
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        classifier_proj_size=16,
+        vocab_size=64,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=3,
     )
     directory = tmp_path_factory.mktemp("whisper")
     WhisperForConditionalGeneration(config).save_pretrained(directory)
@@ -57,9 +69,7 @@ def store(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     for language in [*LANGUAGES, "other"]:
         for split, count in (("train", 12), ("dev", 4)):
             clips = [
-                clip
-                for clip in read_corpora([speech / language], LANGUAGES)
-                if clip.split == split
+                clip for clip in read_corpora([speech / language], LANGUAGES) if clip.split == split
             ]
             chosen += clips[:: max(1, len(clips) // count)][:count]
     prepare(chosen, directory, Preparation(workers=1, max_clip_s=8.0))
@@ -103,7 +113,9 @@ def test_one_run_from_recordings_to_a_checkpoint_that_langidd_opens(
     scores = classifier.logits([store.samples(store.clips[0])[:16_000]])
     assert scores.shape == (1, 4)
     assert np.isfinite(scores).all()
-    checks = [row for row in json.loads((tmp_path / "log.json").read_text()) if "eval_1s_macro" in row]
+    checks = [
+        row for row in json.loads((tmp_path / "log.json").read_text()) if "eval_1s_macro" in row
+    ]
     assert len(checks) == 2
 
 
