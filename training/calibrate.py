@@ -82,7 +82,7 @@ def fit(observations: Observations, unknown: Sequence[str]) -> Fit:
 
 def training_rows(observations: Observations) -> Observations:
     """The rows that say how sure a model may be: clean clips at every cut."""
-    own = _own_context(observations)
+    own = own_context(observations)
     # Joined passages are as long as they say; clips alone where a test has no others.
     material = "joined" if np.any(observations.material == "joined") else "clips"
     rows = (
@@ -96,7 +96,7 @@ def training_rows(observations: Observations) -> Observations:
     return observations.where(rows)
 
 
-def _own_context(observations: Observations) -> str:
+def own_context(observations: Observations) -> str:
     """The context in which the most was asked: the model's own."""
     names, counts = np.unique(observations.context, return_counts=True)
     return str(names[np.argmax(counts)])

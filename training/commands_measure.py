@@ -78,8 +78,13 @@ def speak(  # noqa: PLR0917 - typer calls it by name
 
 def evaluate(  # noqa: PLR0917 - typer calls it by name
     data: Annotated[
-        list[Path], typer.Option(help="Common Voice directories or manifests (repeatable).")
-    ],
+        list[Path] | None,
+        typer.Option(help="Common Voice directories or manifests (repeatable)."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Instead of --data: scores.npz of this model, after a calibration."),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="Checkpoint: a bundled name, a directory, a hub name.")
     ] = "uz-ru-en",
@@ -111,15 +116,17 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     """
     from rich.console import Console
 
-    from training.evaluate import Plan
+    from training.evaluate import Plan, reread
     from training.evaluate import evaluate as ask
     from training.figures import figures
     from training.results import write_results
     from training.tables import show
 
+    if (data is None) == (scores is None):
+        raise typer.BadParameter("give either --data or --scores")
     plan = Plan(
         model=model,
-        roots=tuple(data),
+        roots=tuple(data or ()),
         split=split,
         languages=tuple(languages.split(",")),
         limit=limit,
@@ -130,7 +137,11 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
         both_contexts=not quick,
         checks=not quick,
     )
-    evaluation = ask(plan, lambda line: typer.echo(line, err=True))
+    evaluation = (
+        ask(plan, lambda line: typer.echo(line, err=True))
+        if scores is None
+        else reread(model, scores)
+    )
     found = figures(evaluation, split=split)
     found["limit"] = limit
     show(found, Console())

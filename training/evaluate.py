@@ -6,6 +6,7 @@ are made from it (`figures`).
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from langidd.errors import LangiddError
 from langidd.values import SAMPLE_RATE
+from training.calibrate import own_context
 from training.conditions import CONDITIONS, FOREIGN_CODECS
 from training.corpus import OTHER
 from training.listeners import known_targets, open_listener
-from training.observations import WHOLE, Observations, Setting, concatenate
+from training.observations import (
+    WHOLE,
+    Observations,
+    Setting,
+    concatenate,
+    load_observations,
+)
 from training.passages import cut_all, is_known, join_short, read_passages
 from training.synthetic import (
     EVALUATION_VARIANTS,
@@ -189,6 +198,23 @@ def evaluate(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Evaluat
     return Evaluation(
         plan.model, context, listener.calibration, concatenate(parts), listening.dropped
     )
+
+
+def reread(model: str, scores: Path) -> Evaluation:
+    """Take the answers from a table that was kept, the calibration from the checkpoint.
+
+    For after a calibration: logits do not change with it, so nothing is heard again. What
+    was left out is taken from the `evaluation.json` beside the table.
+    """
+    from langidd.classifier.checkpoint import open_checkpoint
+
+    table = load_observations(scores)
+    calibration = open_checkpoint(model).calibration
+    if calibration.labels != table.labels:
+        raise LangiddError(f"{scores} is of a model with other labels than {model}")
+    beside = scores.with_name("evaluation.json")
+    before = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    return Evaluation(model, own_context(table), calibration, table, before.get("left_out", {}))
 
 
 def _foreign_codecs(

@@ -155,6 +155,20 @@ def test_calibrate_and_report_take_it_from_there(ran: Ran, checkpoint: Path, tmp
     assert after.langidd["context"] == "trimmed"
 
     result = runner.invoke(
+        app,
+        [
+            *("evaluate", "--model", str(checkpoint), "--scores", str(out / "scores.npz")),
+            *("--into", str(tmp_path / "evaluation.json")),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    again = json.loads((tmp_path / "evaluation.json").read_text())
+    first = json.loads((out / "evaluation.json").read_text())
+    assert again["temperature"] == [list(point) for point in calibration.temperatures]
+    assert again["lengths"]["clips"]["3"]["recall"] == first["lengths"]["clips"]["3"]["recall"]
+    assert again["left_out"] == first["left_out"]
+
+    result = runner.invoke(
         app, ["report", "--evaluation", str(out), "--out", str(tmp_path), "--name", "tiny"]
     )
     assert result.exit_code == 0, result.output
