@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -107,5 +109,16 @@ _register()
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line, and be gone once it is through.
+
+    All is closed by then. To take torch apart again costs the interpreter a second of CPU:
+    on a small or busy machine more than systemd waits after SIGTERM.
+    """
+    try:
+        app()
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code or 0)
