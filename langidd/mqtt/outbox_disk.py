@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _SPARE_PAGES: Final = 64
 """Free pages that an empty file keeps for the next events."""
+
+_LOG_PAGES: Final = 64
+"""Pages in the write-ahead log before they move into the file; SQLite's own 1000 are 4 MB,
+which a small disk does not have."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -85,6 +91,7 @@ class Disk:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 1048576")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.executescript(_SCHEMA)
         # Writing nothing tells a read-only directory, or another's lock, at once.
         connection.execute("BEGIN IMMEDIATE")
@@ -110,10 +117,26 @@ class Disk:
         """Add rows; drop the oldest where there would be too many."""
         before = (self._rows, self._bytes)
         try:
-            return self._write(rows)
+            return self._with_room(lambda: self._write(rows))
         except sqlite3.Error:
             self._rows, self._bytes = before
             raise
+
+    def _with_room(self, work: Callable[[], T]) -> T:
+        """Do it, on a full disk once more with the room that the write-ahead log took.
+
+        SQLite empties the log after a commit only, so a log that filled the disk would
+        stay as it is for ever.
+        """
+        before = (self._rows, self._bytes)
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            self._rows, self._bytes = before
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return work()
 
     def _write(self, rows: Sequence[Row]) -> Holding:
         dropped = 0
@@ -146,6 +169,9 @@ class Disk:
 
     def remove(self, through: int) -> Holding:
         """Delete the rows up to a sequence, that one too."""
+        return self._with_room(lambda: self._remove(through))
+
+    def _remove(self, through: int) -> Holding:
         with _Transaction(self._database) as database:
             gone, size = database.execute(
                 "SELECT count(*), coalesce(sum(length(CAST(topic AS BLOB)) + length(payload)), 0)"
@@ -167,6 +193,9 @@ class Disk:
 
     def replace_announced(self, sources: Sequence[str]) -> set[str]:
         """Remember which sources were announced; return those remembered until now."""
+        return self._with_room(lambda: self._replace_announced(sources))
+
+    def _replace_announced(self, sources: Sequence[str]) -> set[str]:
         with _Transaction(self._database) as database:
             before = {row[0] for row in database.execute("SELECT source FROM announced")}
             database.execute("DELETE FROM announced")

@@ -30,6 +30,17 @@ max_queued_messages 0
 """
 
 
+def fill(disk: Path) -> None:
+    """Write until the disk is full."""
+    with (disk / "filler").open("ab", buffering=0) as file:
+        for size in (65_536, 4_096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+
+
 class House:
     """Everything running; the cameras and the broker are reached over proxies.
 
@@ -121,13 +132,7 @@ format = "human"
 
     def fill_disk(self) -> None:
         """Leave not a byte on the disk of the outbox."""
-        with (self.state / "filler").open("ab", buffering=0) as file:
-            for size in (65_536, 4_096, 1):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    continue
+        fill(self.state)
 
     def empty_disk(self) -> None:
         (self.state / "filler").unlink()

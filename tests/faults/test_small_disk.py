@@ -1,0 +1,58 @@
+"""A disk that has hardly any room for the outbox, and one that somebody else fills."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from house import fill
+
+from langidd.mqtt.outbox import Outbox, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """One megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk is mounted by root only")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk may not be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+async def _events_through(outbox: Outbox, number: int) -> list[int]:
+    """Events that come and leave at once; returns the sequences that left."""
+    left = []
+    for _ in range(number):
+        outbox.append(Row(outbox.take_sequence(), "langidd/home/cam/event", b"x" * 450))
+        rows = await outbox.oldest(20)
+        left += [row.sequence for row in rows]
+        await outbox.remove(rows[-1].sequence)
+    return left
+
+
+async def test_events_that_leave_at_once_need_no_more_room_after_a_thousand(disk: Path) -> None:
+    outbox = Outbox(disk)
+    assert await _events_through(outbox, 1_000) == list(range(1, 1_001))
+    assert outbox.faults == 0
+    assert outbox.length == 0
+    await outbox.close()
+
+
+async def test_on_a_disk_that_others_filled_events_still_pass(disk: Path) -> None:
+    outbox = Outbox(disk)
+    before = await _events_through(outbox, 20)
+    fill(disk)
+    after = await _events_through(outbox, 300)
+    assert before + after == list(range(1, 321))
+    assert outbox.faults == 0, outbox.last_fault
+    await outbox.close()
+    assert Outbox(disk).length == 0
