@@ -212,23 +212,24 @@ class Decider:
     def _evidence(self, scores: Scores) -> dict[str, float]:
         """Spread a window's calibrated probabilities over the states.
 
-        What lies outside the candidates speaks for `und`. So does what the best language
-        lacks: at the calibration's threshold, `und` is as likely as that language.
+        What lies outside the candidates, times `und_weight`, speaks for `und`. So does
+        what the best language lacks: at the calibration's threshold, `und` is as likely
+        as that language.
         """
         probabilities = window_probabilities(scores, self.calibration)
         evidence = {language: probabilities[language] for language in self.languages}
-        outside = math.fsum(
+        evidence[UNCERTAIN] = self.settings.und_weight * math.fsum(
             value for label, value in probabilities.items() if label not in evidence
         )
+        evidence = _normalised(evidence)
         threshold = min(max(self.calibration.und_threshold, 0.0), 1.0 - _LEAST)
-        best = max(evidence.values())
+        best = max(evidence[language] for language in self.languages)
         lacking = threshold * ((1.0 - best) / (1.0 - threshold)) ** 2
-        evidence[UNCERTAIN] = max(outside, min(lacking, 1.0))
+        evidence[UNCERTAIN] = max(evidence[UNCERTAIN], min(lacking, 1.0))
         doubt = self.settings.doubt
-        total = math.fsum(evidence.values())
         return {
-            state: (1.0 - doubt) * value / total + doubt / len(evidence)
-            for state, value in evidence.items()
+            state: (1.0 - doubt) * value + doubt / len(evidence)
+            for state, value in _normalised(evidence).items()
         }
 
     def _predict(self, new_s: float) -> None:
@@ -261,9 +262,7 @@ class Decider:
         )
 
     def _set(self, belief: Mapping[str, float]) -> None:
-        raised = {state: max(value, _LEAST) for state, value in belief.items()}
-        total = math.fsum(raised.values())
-        self._belief = {state: value / total for state, value in raised.items()}
+        self._belief = _normalised({state: max(value, _LEAST) for state, value in belief.items()})
 
     # what is published
 
@@ -343,6 +342,11 @@ class Decider:
         odds = math.log(belief) - math.log1p(-belief)
         scaled = self.settings.confidence_slope * odds + self.settings.confidence_offset
         return 1.0 / (1.0 + math.exp(-scaled))
+
+
+def _normalised(values: Mapping[str, float]) -> dict[str, float]:
+    total = math.fsum(values.values())
+    return {state: value / total for state, value in values.items()}
 
 
 def _turn(span: Span) -> float:

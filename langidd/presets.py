@@ -25,6 +25,8 @@ class DeciderSettings:
       (which never rises above 1); 1 lets all windows over a second of speech together say
       as much as one window.
     - `doubt`: chance that a window says nothing (a breath, a cough), whatever its scores.
+    - `und_weight`: factor on what a window gives to languages outside the candidates and to
+      the model's unknown labels; below 1 where the model calls too much unknown.
     - `und_prior`: chance, before anything was heard, that speech is in no candidate language.
 
     What is published:
@@ -47,6 +49,7 @@ class DeciderSettings:
     memory_s: float = 120.0
     evidence: float = 1.5
     doubt: float = 0.05
+    und_weight: float = 1.0
     und_prior: float = 0.15
     enter: float = 0.9
     first_enter: float = 0.7
@@ -76,6 +79,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "memory_s": (1.0, 86_400.0),
         "evidence": (0.01, 10.0),
         "doubt": (1e-6, 0.99),
+        "und_weight": (1e-3, 100.0),
         "und_prior": (1e-4, 0.99),
         # above one half no two languages can reach it at once
         "enter": (0.51, 0.9999),

@@ -117,6 +117,8 @@ class DecisionSettings(Table):
     """Factor on the weight of a window's scores."""
     doubt: float | None = None
     """Chance that a window says nothing, whatever its scores."""
+    und_weight: float | None = None
+    """Factor on what a window gives to languages that are none of the candidates."""
     und_prior: float | None = None
     """Chance, before anything is heard, of none of the languages."""
     enter: float | None = None
