@@ -52,6 +52,8 @@ HOLD_S = (1.0, 6.0)
 OUTER = ("disk", "clock", "configuration")
 LAST_SHARE = 0.06
 """Of the faults, the part that stops or kills langidd itself: most cost a start."""
+ENDING_S = 90.0
+"""Kept for each of them where time is short."""
 WARM_S = 60.0
 """Before memory is measured for the first time."""
 
@@ -153,6 +155,30 @@ class Soak:
     def _hold_s(self) -> float:
         return self._chance.uniform(*HOLD_S)
 
+    async def radio_metric(self, name: str) -> float:
+        """A metric's sum over the sources that nobody meddles with."""
+        values = await self.house.langidd.metric(name)
+        return sum(values.get(f'{{source="{radio}"}}', 0.0) for radio, _ in self.house.radios)
+
+    async def watched(self, work: Coroutine[Any, Any, None]) -> list[str]:
+        """Do it; says what became of memory, and of the radios, which nobody meddles with."""
+        first = self.memory()
+        began, heard_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
+        await work
+        await self.well()
+        minutes = (time.monotonic() - began) / 60
+        heard_s = await self.radio_metric("langidd_audio_seconds_total") - heard_s
+        gaps = await self.radio_metric("langidd_audio_gaps_total")
+        reconnects = await self.radio_metric("langidd_source_reconnects")
+        return [
+            f"- memory (RSS): {first} at first, {self.memory()} after {minutes:.1f} minutes",
+            (
+                f"- the radios, left alone for those {minutes:.1f} minutes: heard for"
+                f" {heard_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
+                f" {reconnects:.0f} reconnects"
+            ),
+        ]
+
     def heading(self, seed: int, minutes: float) -> str:
         return (
             f"langidd {__version__}: {len(self.ledger.outcomes)} faults in {minutes:.0f} minutes, "
@@ -165,42 +191,43 @@ class Soak:
 
 
 async def run(arguments: argparse.Namespace) -> int:
+    chance = random.Random(arguments.seed)  # noqa: S311 - faults, no secrets
     began = time.monotonic()
     until = began + 60 * arguments.minutes
-    chance = random.Random(arguments.seed)  # noqa: S311 - faults, no secrets
     ends = max(3, round(LAST_SHARE * arguments.faults))
+    remarks = []
     with tempfile.TemporaryDirectory() as place:
         async with House(Path(place), cameras=CAMERAS, radios=RADIOS, model=None) as house:
-            soak = Soak(house, chance, arguments.faults - ends, until - 120 * ends)
-            await soak.well()
-            await asyncio.sleep(WARM_S)
-            first = soak.memory()
-            ran = time.monotonic()
-            await soak.rounds()
-            await soak.well()
-            watched_min, last = (time.monotonic() - ran) / 60, soak.memory()
-            reconnects = await house.langidd.metric("langidd_source_reconnects")
-            radios = sum(reconnects[f'{{source="{name}"}}'] for name, _ in house.radios)
-            soak.extend(arguments.faults, until)
-            await soak.last()
-            await soak.well()
-            text = "\n".join(
-                [
-                    soak.heading(arguments.seed, (time.monotonic() - began) / 60),
-                    "",
-                    soak.ledger.table(),
-                    "",
-                    soak.ledger.account(),
-                    f"- memory (RSS): {first} at first, {last} after {watched_min:.0f} minutes",
-                    f"- the radios, which were left alone, reconnected {radios:.0f} times",
-                    *(f"- LATE: {line}" for line in soak.ledger.late()),
-                    *(f"- WRONG: {line}" for line in soak.ledger.losses() + soak.failures),
-                ]
-            )
+            soak = Soak(house, chance, arguments.faults - ends, until - ENDING_S * ends)
+            try:
+                await soak.well()
+                await asyncio.sleep(WARM_S)
+                remarks += await soak.watched(soak.rounds())
+                soak.extend(arguments.faults, until)
+                await soak.last()
+                await soak.well()
+            except (TimeoutError, AssertionError) as error:
+                soak.failures.append(f"not well again ({type(error).__name__}: {error})")
+            if arguments.log:
+                lines = [f"{at - began:8.2f} {line}" for at, line in house.langidd.log]
+                await asyncio.to_thread(arguments.log.write_text, "\n".join(lines))
+    wrong = soak.ledger.losses() + soak.failures
+    text = "\n".join(
+        [
+            soak.heading(arguments.seed, (time.monotonic() - began) / 60),
+            "",
+            soak.ledger.table(),
+            "",
+            soak.ledger.account(),
+            *remarks,
+            *(f"- LATE: {line}" for line in soak.ledger.late()),
+            *(f"- WRONG: {line}" for line in wrong),
+        ]
+    )
     print(text)
     if arguments.table:
-        arguments.table.write_text(text + "\n", encoding="utf-8")
-    return 1 if soak.ledger.late() or soak.ledger.losses() or soak.failures else 0
+        await asyncio.to_thread(arguments.table.write_text, text + "\n")
+    return 1 if soak.ledger.late() or wrong else 0
 
 
 def main() -> int:
@@ -209,6 +236,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", type=Path, help="write the table there too")
+    parser.add_argument("--log", type=Path, help="write langidd's log there")
     return asyncio.run(run(parser.parse_args()))
 
 
