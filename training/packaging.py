@@ -38,4 +38,5 @@ def package(
     stock = WhisperForAudioClassification(config)
     stock.load_state_dict(dict(weights))
     stock.half().save_pretrained(directory)
+    (directory / "model.safetensors").chmod(0o644)  # safetensors lets only its owner read it
     WhisperFeatureExtractor(feature_size=config.num_mel_bins).save_pretrained(directory)

@@ -23,7 +23,8 @@ class Recipe:
     `layer_decay` from layer to layer downwards. The loss is `class_weight` × (cross
     entropy over the classes + `closed_weight` × over the languages alone) +
     `finer_weight` × over the locales + `teacher_weight` × divergence from the teacher
-    (0: no teacher is needed). `ema` is the decay of the running mean
+    (0: no teacher is needed), and `teacher_share` of what the teacher's imitation says
+    is added to the shipped classifier. `ema` is the decay of the running mean
     of the weights that is shipped (0: none).
     """
 
@@ -44,6 +45,7 @@ class Recipe:
     class_weight: float = 1.0
     finer_weight: float = 0.2
     teacher_weight: float = 0.0
+    teacher_share: float = 0.0
     ema: float = 0.998
     clips_per_batch: int = 1
     accumulation: int = 1
@@ -69,7 +71,7 @@ _SAMPLING: Final = Sampling(
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     "default": Recipe(sampling=_SAMPLING),
-    "teacher": Recipe(sampling=_SAMPLING, teacher_weight=2.0),
+    "teacher": Recipe(sampling=_SAMPLING, teacher_weight=2.0, teacher_share=0.4),
     "seed": Recipe(
         context="padded",
         layers=None,

@@ -55,8 +55,8 @@ class RunningMean(TrainerCallback):  # type: ignore[misc]
         )
 
     def on_save(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 (the callback's signature)
-        """Keep the mean beside the checkpoint."""
-        if state.is_world_process_zero:
+        """Keep the mean beside the checkpoint; a search's trials are not resumed."""
+        if state.is_world_process_zero and not state.is_hyper_param_search:
             save_file(self.mean, f"{args.output_dir}/checkpoint-{state.global_step}/{FILE}")
 
     def swap(self, model: torch.nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,7 @@ from training.corpus import OTHER
 from training.model import parameter_groups
 from training.quick_check import quick_check
 from training.running_mean import RunningMean, unwrapped
+from training.teacher import LANGUAGES, blended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,11 +124,17 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
     def shipped_weights(self) -> dict[str, torch.Tensor]:
         """The stock model's weights: the running mean where there is one."""
         model = unwrapped(self.model)
-        if self.running_mean is None:
-            return dict(model.stock_state())
-        self.running_mean.swap(model)
-        weights = {name: value.clone() for name, value in model.stock_state().items()}
-        self.running_mean.swap(model)
+        if self.running_mean is not None:
+            self.running_mean.swap(model)
+        weights = {name: value.detach().clone() for name, value in model.stock_state().items()}
+        if self._recipe.teacher_share:
+            languages = json.loads((self._store.directory / LANGUAGES).read_text())
+            with torch.no_grad():
+                weights = blended(
+                    weights, model.taught, self._classes, languages, self._recipe.teacher_share
+                )
+        if self.running_mean is not None:
+            self.running_mean.swap(model)
         return weights
 
 
