@@ -6,7 +6,7 @@
 In every round each camera gets a fault while the broker, the disk, the clock and the
 configuration get theirs; then a camera is left alone until its back-off has begun anew.
 Killing langidd itself comes last, so that its memory can be watched until then.
-Exits with 1 where an event was lost or a recovery took longer than the back-off allows.
+Ctrl-C ends it early, with the table. Exits with 1 where an event was lost or a recovery took longer than the back-off allows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -42,15 +43,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CAMERAS = 5
+CAMERAS = 8
 RADIOS = 2
-CAMERA_REST_S = 32.0
+CAMERA_REST_S = 31.0
 """After 30 s of sound the back-off of a source begins anew."""
 BROKER_REST_S = 11.0
 """After 10 s of connection that of the broker does."""
-HOLD_S = (1.0, 6.0)
+HOLD_S = (1.0, 5.0)
 OUTER = ("disk", "clock", "configuration")
-LAST_SHARE = 0.06
+LAST_SHARE = 0.03
 """Of the faults, the part that stops or kills langidd itself: most cost a start."""
 ENDING_S = 90.0
 """Kept for each of them where time is short."""
@@ -68,11 +69,20 @@ class Soak:
         self._chance = chance
         self._most = most
         self._until = until
+        self._stopped = False
         self._bags: dict[tuple[Any, ...], list[Any]] = {}
 
     @property
     def enough(self) -> bool:
-        return len(self.ledger.outcomes) >= self._most or time.monotonic() > self._until
+        return (
+            self._stopped
+            or len(self.ledger.outcomes) >= self._most
+            or time.monotonic() > self._until
+        )
+
+    def stop(self) -> None:
+        """Make no more faults, and come to the table."""
+        self._stopped = True
 
     def extend(self, most: int, until: float) -> None:
         """Go on to that many faults, until that moment at the latest."""
@@ -97,7 +107,7 @@ class Soak:
             await self._one(self._draw(LANGIDD_FAULTS)(self.house, self._hold_s()))
 
     async def _camera_lane(self, index: int) -> None:
-        await asyncio.sleep(self._chance.uniform(0, 5))
+        await asyncio.sleep(self._chance.uniform(0, 4))
         kind = self._draw(CAMERA_FAULTS)
         await self._one(kind(self.house, self.house.cameras[index], self._hold_s()))
         await asyncio.sleep(CAMERA_REST_S)
@@ -194,11 +204,13 @@ async def run(arguments: argparse.Namespace) -> int:
     chance = random.Random(arguments.seed)  # noqa: S311 - faults, no secrets
     began = time.monotonic()
     until = began + 60 * arguments.minutes
-    ends = max(3, round(LAST_SHARE * arguments.faults))
+    ends = max(4, round(LAST_SHARE * arguments.faults))
     remarks = []
     with tempfile.TemporaryDirectory() as place:
         async with House(Path(place), cameras=CAMERAS, radios=RADIOS, model=None) as house:
             soak = Soak(house, chance, arguments.faults - ends, until - ENDING_S * ends)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, soak.stop)
             try:
                 await soak.well()
                 await asyncio.sleep(WARM_S)
