@@ -55,7 +55,8 @@ async def show_demo(*, plain: bool = False) -> None:
             await _watch(settings, console)
     console.print(
         "\nNow with a microphone: [bold]langidd listen --device 0[/]"
-        "   (langidd devices shows which there are)"
+        "   (langidd devices shows which there are)",
+        soft_wrap=True,
     )
 
 
@@ -92,7 +93,7 @@ async def _subscribe(settings: Settings, console: Console, subscribed: asyncio.E
             payload = bytes(message.payload or b"").decode()
             line = _line(topic, payload)
             if line is not None:
-                console.print(line)
+                console.print(line, soft_wrap=True)
                 sys.stdout.flush()
             if topic.endswith("/status"):
                 if payload == "offline" and seen_online:
