@@ -31,8 +31,8 @@ __all__ = ["FILE_NAME", "Outbox", "Row"]
 FILE_NAME: Final = "outbox.sqlite3"
 MEMORY_BYTES: Final = 8 * 2**20
 """Of rows that are not on disk; fewer where the outbox itself is smaller."""
-RETRY_S: Final = 30.0
-"""Between attempts at a disk that failed."""
+RETRY_S: Final = 5.0
+"""Between attempts at a disk that failed: what comes meanwhile would not outlive the process."""
 BATCH_ROWS: Final = 500
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ CONNECT_S = 5.0
 """MQTT's time limit for the TCP connection."""
 START_S = 90.0
 """For the start of the process, the model and all: what systemd gives a service by default."""
-DISK_RETRY_S = 30.0
+DISK_RETRY_S = 5.0
 """The outbox tries a disk that failed this often; meanwhile events wait in memory."""
 
 

@@ -6,7 +6,8 @@
 In every round each camera gets a fault while the broker, the disk, the clock and the
 configuration get theirs; then a camera is left alone until its back-off has begun anew.
 Killing langidd itself comes last, so that its memory can be watched until then.
-Ctrl-C ends it early, with the table. Exits with 1 where an event was lost or a recovery took longer than the back-off allows.
+Ctrl-C ends it early, with the table. Exits with 1 where an event was lost or a recovery
+took longer than the back-off allows.
 """
 
 from __future__ import annotations

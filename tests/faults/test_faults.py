@@ -110,7 +110,7 @@ async def test_noise_from_the_broker_and_from_a_camera(house: House, ledger: Led
 async def test_a_full_disk_while_the_broker_is_away(house: House, ledger: Ledger) -> None:
     if not house.disk_is_small:
         pytest.skip("a disk that can be filled is mounted by root only")
-    outcome = ledger.add(await disk_full(house, HOLD_S, until_written=False))
+    outcome = ledger.add(await disk_full(house, HOLD_S))
     assert ledger.losses() == []
     assert "never noticed" not in outcome.note
 
