@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLOCK = Path(__file__).parent / "clock"
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """For a busy machine that loads a model; nothing waits this long where all is well."""
 LOOK_S = 0.2
 """Seconds between two looks at /healthz."""
