@@ -139,9 +139,12 @@ async def langidd_killed_at_work(house: House, _hold_s: float) -> Outcome:
     """SIGKILL in the middle of everything."""
     began = time.monotonic()
     await house.langidd.end(signal.SIGKILL)
+    # What it had sent may still be on its way to the witness.
+    await asyncio.sleep(1.0)
+    gone = time.monotonic()
     await house.langidd.start()
-    came = await house.witness.next_event(began, 120)
-    return Outcome("langidd: SIGKILL at work", "langidd", began, 0.0, came - began, START_S)
+    came = await house.witness.next_event(gone, 120)
+    return Outcome("langidd: SIGKILL at work", "langidd", began, gone - began, came - gone, START_S)
 
 
 async def langidd_restarted(house: House, _hold_s: float) -> Outcome:

@@ -37,6 +37,8 @@ class Langidd:
         self.health: dict[str, Any] = {}
         self.looked_at = 0.0
         """When the last answer came from /healthz (monotonic)."""
+        self.live_since: dict[str, float] = {}
+        """For each source that is live, since when (monotonic, to a look's interval)."""
         self._clock = directory / "clock"
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,10 +131,15 @@ class Langidd:
             try:
                 self.health = json.loads(await asyncio.to_thread(self._fetch, "healthz"))
                 self.looked_at = time.monotonic()
+                self._note_live()
                 self._news.set()
             except (OSError, ValueError):
                 self._news.set()  # not there yet, stopped, or killed
             await asyncio.sleep(LOOK_S)
+
+    def _note_live(self) -> None:
+        live = [name for name, state in self.health["sources"].items() if state == "live"]
+        self.live_since = {name: self.live_since.get(name, self.looked_at) for name in live}
 
     def _fetch(self, page: str) -> str:
         try:

@@ -109,9 +109,19 @@ class Soak:
 
     async def _camera_lane(self, index: int) -> None:
         await asyncio.sleep(self._chance.uniform(0, 4))
-        kind = self._draw(CAMERA_FAULTS)
-        await self._one(kind(self.house, self.house.cameras[index], self._hold_s()))
-        await asyncio.sleep(CAMERA_REST_S)
+        kind, camera, langidd = (
+            self._draw(CAMERA_FAULTS),
+            self.house.cameras[index],
+            self.house.langidd,
+        )
+        # Not only after our own faults: a machine that stands still is a stall, too.
+        await langidd.until(
+            lambda: (
+                langidd.looked_at - langidd.live_since.get(camera.name, langidd.looked_at)
+                > CAMERA_REST_S
+            )
+        )
+        await self._one(kind(self.house, camera, self._hold_s()))
 
     async def _broker_lane(self, resting: asyncio.Event) -> None:
         """Faults one after the other, of the broker and of what else concerns all."""
