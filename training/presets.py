@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 class Recipe:
     """A way to train.
 
-    `context` is what the checkpoint says it was trained for. `layers`: how many of
-    the encoder's layers are kept (None: all). `frozen_layers` of them, the
-    convolutions and the position embeddings stay as they were. Learning rates fall by
-    `layer_decay` from layer to layer downwards. The loss is `class_weight` × (cross
-    entropy over the classes + `closed_weight` × over the languages alone) +
-    `finer_weight` × over the locales + `teacher_weight` × divergence from the teacher
-    (0: no teacher is needed), and `teacher_share` of what the teacher's imitation says
-    is added to the shipped classifier. `ema` is the decay of the running mean
-    of the weights that is shipped (0: none).
+    `context` is what the checkpoint says it was trained for. `layers`: how many of the
+    encoder's layers are kept (None: all). `frozen_layers` of them, the convolutions and the
+    position embeddings stay as they were. Learning rates fall by `layer_decay` from layer to
+    layer downwards. The loss is `class_weight` × (cross entropy over the classes +
+    `closed_weight` × over the languages alone) + `finer_weight` × over the locales +
+    `teacher_weight` × divergence from the teacher (0: no teacher is needed), and
+    `teacher_share` of what the teacher's imitation says is added to the shipped classifier.
+    `balanced`: the classes' biases are fitted on the dev split, `other` then counting
+    `other_prior` times as likely as a language. `ema` is the decay of the running mean of the
+    weights that is shipped (0: none).
     """
 
     context: str = "trimmed"
@@ -46,6 +47,8 @@ class Recipe:
     finer_weight: float = 0.2
     teacher_weight: float = 0.0
     teacher_share: float = 0.0
+    balanced: bool = True
+    other_prior: float = 0.5
     ema: float = 0.998
     clips_per_batch: int = 1
     accumulation: int = 1
@@ -86,6 +89,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         label_smoothing=0.0,
         closed_weight=0.0,
         finer_weight=0.0,
+        balanced=False,
         ema=0.0,
         clips_per_batch=2,
         accumulation=4,

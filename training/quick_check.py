@@ -40,7 +40,11 @@ def quick_check(
     result: dict[str, float] = {}
     try:
         for length_s in lengths_s:
-            probabilities = _probabilities(model, store, clips, length_s, batch_s)
+            probabilities = (
+                torch.from_numpy(dev_logits(model, store, clips, length_s, batch_s))
+                .softmax(dim=-1)
+                .numpy()
+            )
             said = np.asarray(labels)[probabilities.argmax(axis=1)]
             truth = np.asarray([clip.language for clip in clips])
             accuracy = {
@@ -74,13 +78,14 @@ def quick_check(
 
 
 @torch.inference_mode()
-def _probabilities(
+def dev_logits(
     model: torch.nn.Module,
     store: Store,
     clips: Sequence[StoredClip],
     length_s: float,
-    batch_s: float,
+    batch_s: float = 96.0,
 ) -> np.ndarray:
+    """Logits `(clips, labels)` of each clip's first `length_s` seconds."""
     tenth = SAMPLE_RATE // 10
     lengths = [min(clip.samples // tenth * tenth, int(length_s * SAMPLE_RATE)) for clip in clips]
     order = np.argsort(lengths, kind="stable")
@@ -95,6 +100,6 @@ def _probabilities(
         with torch.autocast("cpu", torch.bfloat16):
             features = log_mel(torch.from_numpy(sounds))
             logits = model(input_features=features).logits.float()
-        for index, row in zip(rows, logits.softmax(dim=-1).numpy(), strict=True):
+        for index, row in zip(rows, logits.numpy(), strict=True):
             result[int(index)] = row
     return np.stack([result[index] for index in range(len(clips))])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 from transformers import Trainer
 
+from training.balance import balancing
 from training.corpus import OTHER
-from training.model import parameter_groups
-from training.quick_check import quick_check
+from training.model import TrimmedWhisper, parameter_groups
+from training.quick_check import dev_logits, quick_check
 from training.running_mean import RunningMean, unwrapped
 from training.teacher import LANGUAGES, blended
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
     from training.presets import Recipe
     from training.store import Store, StoredClip
+
+
+BALANCE_S: Final = (1.0, 2.0, 3.0)
+"""The lengths of speech at which the classes are balanced."""
 
 
 class LanguageTrainer(Trainer):  # type: ignore[misc]
@@ -122,7 +128,23 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
         return metrics
 
     def shipped_weights(self) -> dict[str, torch.Tensor]:
-        """The stock model's weights: the running mean where there is one."""
+        """The stock model's weights: the running mean, blended and balanced."""
+        weights = self._blended_weights()
+        if not self._recipe.balanced or not self._dev:
+            return weights
+        model = TrimmedWhisper(unwrapped(self.model).config)
+        model.load_state_dict(weights)
+        model.eval()
+        known = [clip for clip in self._dev if clip.language in self._classes]
+        heard = [dev_logits(model, self._store, known, length_s) for length_s in BALANCE_S]
+        truth = np.array([self._classes.index(clip.language) for clip in known])
+        biases = balancing(heard, truth)
+        if OTHER in self._classes:
+            biases[self._classes.index(OTHER)] += np.log(self._recipe.other_prior)
+        weights["classifier.bias"] = weights["classifier.bias"] + torch.from_numpy(biases).float()
+        return weights
+
+    def _blended_weights(self) -> dict[str, torch.Tensor]:
         model = unwrapped(self.model)
         if self.running_mean is not None:
             self.running_mean.swap(model)

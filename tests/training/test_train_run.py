@@ -208,8 +208,8 @@ def test_two_processes_share_the_batches(store: Store, whisper: Path, tmp_path: 
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--master-port", "0", str(script), str(store.directory), str(whisper)),
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", str(script), str(store.directory), str(whisper)),
             str(tmp_path / "out"),
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"},
@@ -259,7 +259,7 @@ def test_every_class_gets_its_share_whatever_its_corpora_hold(store: Store):
 
 
 def test_an_unknown_recipe_and_a_missing_store_say_what_there_is(tmp_path: Path):
-    with pytest.raises(ConfigError, match="default, seed"):
+    with pytest.raises(ConfigError, match="default, teacher, seed"):
         recipe("best")
     with pytest.raises(ConfigError, match="prepare"):
         Store(tmp_path)
