@@ -44,21 +44,21 @@ class DeciderSettings:
     Raises `ConfigError` where a number lies outside its range.
     """
 
-    dwell_s: float = 15.0
-    pause_switch: float = 0.1
+    dwell_s: float = 5.0
+    pause_switch: float = 0.05
     memory_s: float = 120.0
-    evidence: float = 1.5
-    doubt: float = 0.05
-    und_weight: float = 1.0
-    und_prior: float = 0.15
-    enter: float = 0.9
-    first_enter: float = 0.7
-    leave: float = 0.3
+    evidence: float = 2.75
+    doubt: float = 0.01
+    und_weight: float = 0.15
+    und_prior: float = 0.05
+    enter: float = 0.8
+    first_enter: float = 0.75
+    leave: float = 0.05
     confirm_s: float = 0.0
-    leave_s: float = 1.0
+    leave_s: float = 2.0
     hold_s: float = 2.0
     no_speech_after_s: float = 30.0
-    confidence_slope: float = 1.0
+    confidence_slope: float = 0.65
     confidence_offset: float = 0.0
 
     def __post_init__(self) -> None:
@@ -96,12 +96,31 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 
 BALANCED: Final = DeciderSettings()
 FAST: Final = replace(
-    BALANCED, dwell_s=8.0, pause_switch=0.2, enter=0.8, hold_s=1.0, no_speech_after_s=15.0
+    BALANCED,
+    dwell_s=4.0,
+    pause_switch=0.15,
+    evidence=5.0,
+    enter=0.65,
+    first_enter=0.65,
+    leave=0.1,
+    leave_s=1.0,
+    hold_s=0.5,
+    no_speech_after_s=15.0,
+    confidence_slope=0.55,
 )
 STEADY: Final = replace(
-    BALANCED, dwell_s=60.0, pause_switch=0.05, enter=0.95, confirm_s=1.0, hold_s=3.0,
+    BALANCED,
+    dwell_s=15.0,
+    evidence=1.8,
+    enter=0.9,
+    first_enter=0.85,
+    leave=0.02,
+    leave_s=3.0,
+    hold_s=3.0,
     no_speech_after_s=60.0,
-)  # fmt: skip
+    confidence_slope=0.8,
+    confidence_offset=-0.9,
+)
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(
     {"fast": FAST, "balanced": BALANCED, "steady": STEADY}

@@ -12,13 +12,13 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from langidd.pipeline import Listener
 from langidd.sources.file import FileSource
-from langidd.values import Pause, Scores, Span, Window
+from langidd.values import SAMPLE_RATE, Pause, Scores, Span, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ AUDIO_ENDINGS: Final = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4
 """What is taken for a recording in a directory."""
 
 _BATCH: Final = 8
-_FORMAT: Final = 2  # of the files on disk: another number makes them anew
+_FORMAT: Final = 3  # of the files on disk: another number makes them anew
 
 
 class Scorer(Protocol):
@@ -137,47 +137,58 @@ class Replay:
     ) -> None:
         self._scorer, self._vad, self._windows = scorer, vad, windows
         self._cache = cache
-        about = {
+        self._about = {
             "format": _FORMAT,
-            "model": model,
-            "context": str(getattr(scorer, "context", "")),
             "vad": _numbers(vad, _VAD),
             "windows": _numbers(windows, _WINDOWS),
         }
-        self._key = json.dumps(about, sort_keys=True)
+        self._model = {"weights": model, "context": str(getattr(scorer, "context", ""))}
 
     def hear(self, recording: Path) -> Heard:
         """Hear a recording, or read what was heard before.
 
-        Raises `SourceError` where it cannot be decoded.
+        Where only the model is another, the speech found before is used again.
+        Raises `SourceError` where the recording cannot be decoded.
         """
         if self._cache is None:
-            return self._listen(recording)
+            return self._scored(recording.stem, *self._listen(recording))
         with recording.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        key = hashlib.sha256((content + self._key).encode()).hexdigest()[:24]
-        path = self._cache / f"{key}.npz"
-        if path.is_file():
-            return _read(path, recording.stem)
-        heard = self._listen(recording)
+        scores = self._cache / f"{_digest(content, self._about, self._model)}.scores.npz"
+        if scores.is_file():
+            return _read_scores(scores, recording.stem)
         self._cache.mkdir(parents=True, exist_ok=True)
-        _write(path, heard, len(self._scorer.calibration.labels))
+        speech = self._cache / f"{_digest(content, self._about)}.speech.npz"
+        if speech.is_file():
+            spans, audio_s, listen_s = _read_speech(speech, recording.stem)
+            sound = asyncio.run(_sound(recording))
+            items = [item if isinstance(item, Pause) else _window(item, sound) for item in spans]
+        else:
+            items, audio_s, listen_s = self._listen(recording)
+            _write(speech, items, (audio_s, listen_s))
+        heard = self._scored(recording.stem, items, audio_s, listen_s)
+        times = (heard.audio_s, heard.listen_s, heard.classify_s)
+        _write(scores, heard.items, times)
         return heard
 
-    def _listen(self, recording: Path) -> Heard:
+    def _listen(self, recording: Path) -> tuple[list[Window | Pause], float, float]:
         began = time.perf_counter()
         items, audio_s = asyncio.run(self._windows_of(recording))
-        listened = time.perf_counter()
+        return items, audio_s, time.perf_counter() - began
+
+    def _scored(
+        self, name: str, items: Sequence[Window | Pause], audio_s: float, listen_s: float
+    ) -> Heard:
+        began = time.perf_counter()
         windows = [item for item in items if isinstance(item, Window)]
         logits = self._classify(windows)
-        classified = time.perf_counter()
         scored = iter(Scores(window.span, row) for window, row in zip(windows, logits, strict=True))
         return Heard(
-            name=recording.stem,
+            name=name,
             items=tuple(item if isinstance(item, Pause) else next(scored) for item in items),
             audio_s=audio_s,
-            listen_s=listened - began,
-            classify_s=classified - listened,
+            listen_s=listen_s,
+            classify_s=time.perf_counter() - began,
         )
 
     async def _windows_of(self, recording: Path) -> tuple[list[Window | Pause], float]:
@@ -217,9 +228,34 @@ def _numbers(settings: object, names: Sequence[str]) -> dict[str, object]:
     return {name: getattr(settings, name) for name in names}
 
 
-def _write(path: Path, heard: Heard, labels: int) -> None:
-    rows, logits = [], []
-    for item in heard.items:
+def _digest(content: str, *settings: dict[str, Any]) -> str:
+    text = content + json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+async def _sound(recording: Path) -> npt.NDArray[np.float32]:
+    """Decode a recording whole, every sample at its time; what was lost stays silent."""
+    chunks = [
+        chunk async for chunk in FileSource(recording.stem, recording, started_at=0.0).chunks()
+    ]
+    sound = np.zeros(max((_place(chunk.ends_at) for chunk in chunks), default=0), np.float32)
+    for chunk in chunks:
+        at = _place(chunk.captured_at)
+        sound[at : at + len(chunk.samples)] = chunk.samples
+    return sound
+
+
+def _place(time_s: float) -> int:
+    return round(time_s * SAMPLE_RATE)
+
+
+def _window(span: Span, sound: npt.NDArray[np.float32]) -> Window:
+    return Window(span, sound[_place(span.start) : _place(span.end)])
+
+
+def _write(path: Path, items: Sequence[Scores | Window | Pause], times: tuple[float, ...]) -> None:
+    rows = []
+    for item in items:
         if isinstance(item, Pause):
             rows.append((0.0, item.start, item.end, float(item.gap), 0.0, 0.0, 0.0, 0.0))
             continue
@@ -228,27 +264,42 @@ def _write(path: Path, heard: Heard, labels: int) -> None:
             (1.0, span.start, span.end, float(span.number), span.new_s, float(span.stretch),
              float(span.opens), float(span.closes))
         )  # fmt: skip
-        logits.append(item.logits)
+    logits = [item.logits for item in items if isinstance(item, Scores)]
     partial = path.with_suffix(f".{time.time_ns()}.part")
     with partial.open("wb") as stream:
         np.savez(
             stream,
             rows=np.array(rows, np.float64).reshape(-1, 8),
-            logits=np.array(logits, np.float32).reshape(-1, labels),
-            times=np.array([heard.audio_s, heard.listen_s, heard.classify_s]),
+            logits=np.array(logits, np.float32),
+            times=np.array(times),
         )
     partial.replace(path)
 
 
-def _read(path: Path, name: str) -> Heard:
+def _read_speech(path: Path, name: str) -> tuple[list[Span | Pause], float, float]:
     with np.load(path) as stored:  # numpy refuses pickled content unless asked
-        rows, logits, times = stored["rows"], stored["logits"], stored["times"].tolist()
-    items: list[Scores | Pause] = []
-    scored = iter(logits)
+        rows, times = stored["rows"], stored["times"].tolist()
+    items: list[Span | Pause] = []
     for kind, start, end, third, new_s, stretch, opens, closes in rows.tolist():
         if kind == 0.0:
             items.append(Pause(start, end, gap=bool(third)))
-            continue
-        span = Span(name, int(third), start, end, new_s, int(stretch), bool(opens), bool(closes))
-        items.append(Scores(span, next(scored)))
-    return Heard(name, tuple(items), *times)
+        else:
+            items.append(
+                Span(name, int(third), start, end, new_s, int(stretch), bool(opens), bool(closes))
+            )
+    return items, times[0], times[1]
+
+
+def _read_scores(path: Path, name: str) -> Heard:
+    items, audio_s, listen_s = _read_speech(path, name)
+    with np.load(path) as stored:
+        scored, classify_s = iter(stored["logits"]), float(stored["times"][2])
+    return Heard(
+        name=name,
+        items=tuple(
+            item if isinstance(item, Pause) else Scores(item, next(scored)) for item in items
+        ),
+        audio_s=audio_s,
+        listen_s=listen_s,
+        classify_s=classify_s,
+    )

@@ -22,6 +22,8 @@ from langidd.scoring.score import Tally, tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
+
     from langidd.scoring.replay import Heard, Rule
     from langidd.scoring.truth import Truth
     from langidd.values import Calibration
@@ -62,6 +64,8 @@ FIGURES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("calibration_error", "confidence, calibration error", (*ONE_LANGUAGE, *SWITCHES)),
 )
 """The table's columns: name, figure, the kinds of recordings that it is measured on."""
+
+_SETTLED: Final = 1e-9
 
 _BAR_COLUMNS: Final = (
     "first_right_percent",
@@ -195,15 +199,23 @@ def fit_confidence(pairs: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     levels = np.clip(np.array([level for level, _ in pairs], np.float64), 1e-6, 1.0 - 1e-6)
     right = np.array([hit for _, hit in pairs], np.float64)
     inputs = np.stack([np.log(levels) - np.log1p(-levels), np.ones_like(levels)])
-    weights = np.array([1.0, 0.0])
     centre = np.array([1.0, 0.0])
+
+    def loss(weights: npt.NDArray[np.float64]) -> float:
+        odds = weights @ inputs
+        misfit = np.sum(np.logaddexp(0.0, odds) - right * odds)
+        return float(misfit + 0.5 * np.sum(np.square(weights - centre)))
+
+    weights = centre
     for _ in range(50):
-        predicted = 1.0 / (1.0 + np.exp(-weights @ inputs))
+        predicted = 1.0 / (1.0 + np.exp(-np.clip(weights @ inputs, -500.0, 500.0)))
         gradient = inputs @ (predicted - right) + (weights - centre)
         curvature = (inputs * (predicted * (1.0 - predicted))) @ inputs.T + np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        weights -= step
-        if float(np.max(np.abs(step))) < 1e-9:  # noqa: PLR2004 - settled
+        while loss(weights - step) > loss(weights) and float(np.max(np.abs(step))) > _SETTLED:
+            step = step / 2.0
+        weights = weights - step
+        if float(np.max(np.abs(step))) <= _SETTLED:
             break
     return float(np.clip(weights[0], 0.01, 10.0)), float(np.clip(weights[1], -10.0, 10.0))
 

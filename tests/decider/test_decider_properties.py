@@ -187,19 +187,28 @@ def test_windows_of_two_lengths_that_end_together_move_time_once():
 
 
 def noisy_hour(seed: int, language: str, *, pauses: bool) -> Story:
-    """Scores whose errors last as long as the windows overlap: 2 % of windows are wrong."""
+    """Two-second windows every half second; each half second brings its own error.
+
+    So errors last as long as windows overlap, and short windows err more often.
+    """
     chance = random.Random(seed)  # noqa: S311 - a test's own noise
-    speaker = Speaker()
+    speaker = Speaker(hop_s=0.5, length_s=2.0)
     story: Story = []
-    drift = dict.fromkeys(LABELS, 0.0)
-    for _ in range(3_600):
-        for label in LABELS:
-            drift[label] = 0.75 * drift[label] + chance.gauss(0.0, 1.1)
-        raw = {label: drift[label] + (5.7 if label == language else 0.0) for label in LABELS}
+    heard: list[list[float]] = []
+    # short windows after each pause err much more often: about one in a hundred either way
+    error = 2.1 if pauses else 2.6
+    for _ in range(7_200):
+        heard = [*heard, [chance.gauss(5.0 * (label == language), error) for label in LABELS]][-4:]
+        share = math.sqrt(len(heard) / 4.0)
+        raw = {
+            label: share * sum(half[place] for half in heard) / len(heard)
+            for place, label in enumerate(LABELS)
+        }
         total = sum(map(math.exp, raw.values()))
         story.append(speaker.says({label: math.exp(raw[label]) / total for label in LABELS}))
-        if pauses and chance.random() < 0.12:
+        if pauses and chance.random() < 0.06:
             story.append(speaker.rests(chance.uniform(0.5, 3.0)))
+            heard = []
     return story
 
 
@@ -327,6 +336,19 @@ def test_priors_of_the_source_count():
     answer = decider(priors={"uz": 8.0, "ru": 1.0, "en": 1.0}).update(speaker.says(unsure))
     assert answer.language == "uz"
     assert decider().update(Speaker().says(unsure)).language == "und"
+
+
+def test_what_the_model_calls_unknown_can_be_made_to_weigh_less():
+    torn = {"uz": 0.3, "ru": 0.02, "en": 0.02, "other": 0.66}
+    usual, lighter = Speaker(), Speaker()
+    believing = play(
+        decider(replace(BALANCED, und_weight=1.0)), [usual.says(torn) for _ in range(6)]
+    )
+    doubting = play(
+        decider(replace(BALANCED, und_weight=0.1)), [lighter.says(torn) for _ in range(6)]
+    )
+    assert believing[-1].language == "und"
+    assert doubting[-1].language == "uz"
 
 
 def test_scores_that_are_no_numbers_say_nothing():
