@@ -44,7 +44,7 @@ def draw_picture(
     axes[0].set_ylim(bottom=0.0)
     axes[0].set_ylabel("false switches per hour of speech")
     axes[1].invert_xaxis()
-    axes[1].legend(loc="upper left", fontsize=8)
+    axes[1].legend(loc="upper right", fontsize=8)
     figure.suptitle("Langidd's filter against naive rules: down and left is better")
     figure.tight_layout()
     figure.savefig(path)

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from langidd.values import Calibration
 
 SPACE: Final[Mapping[str, tuple[float, ...]]] = {
-    "dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0, 120.0),
-    "pause_switch": (0.01, 0.03, 0.06, 0.12, 0.25),
-    "evidence": (0.7, 1.0, 1.5, 2.0, 3.0),
-    "doubt": (0.01, 0.03, 0.08, 0.15),
-    "und_weight": (0.1, 0.2, 0.4, 0.7, 1.0),
-    "und_prior": (0.05, 0.1, 0.2, 0.3),
+    "dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0),
+    "pause_switch": (0.02, 0.05, 0.1, 0.2),
+    "evidence": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
+    "doubt": (0.002, 0.005, 0.01, 0.03, 0.1),
+    "und_weight": (0.05, 0.1, 0.2, 0.4, 1.0),
+    "und_prior": (0.02, 0.05, 0.1, 0.2),
     "enter": (0.6, 0.7, 0.8, 0.9, 0.95),
-    "first_enter": (0.55, 0.65, 0.75, 0.85),
-    "leave": (0.05, 0.15, 0.3, 0.45),
-    "confirm_s": (0.0, 0.5, 1.0),
-    "leave_s": (0.0, 1.0, 2.0),
-    "hold_s": (0.0, 1.0, 2.0, 3.0),
+    "first_enter": (0.6, 0.7, 0.8, 0.9),
+    "leave": (0.01, 0.05, 0.15, 0.3),
+    "confirm_s": (0.0, 0.0, 0.5, 1.0),
+    "leave_s": (0.0, 1.0, 2.0, 3.0),
+    "hold_s": (0.5, 1.0, 2.0, 3.0),
 }
 """What the sweep draws its settings from."""
 
