@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 PAUSE_S: Final = 1.0
 """How often a lasting silence is reported."""
 
+SAME_TIME_S: Final = 1e-4
+"""Times closer than this are the same: seconds since 1970 are only kept to 0.2 µs, and sums of
+them to a little less, which must not show as a pause."""
+
 
 class Segmenter:
     """One source's segmenter; all durations in seconds.
@@ -83,7 +87,11 @@ class Segmenter:
         if self._speaking and time is not None:
             self._held.append(self._rest)
             self._close(time, found)
-        elif time is not None and self._quiet_since is not None and time > self._quiet_since:
+        elif (
+            time is not None
+            and self._quiet_since is not None
+            and time - self._quiet_since > SAME_TIME_S
+        ):
             found.append(Pause(self._quiet_since, time))
         self.reset()
         return found
@@ -124,7 +132,7 @@ class Segmenter:
     def _open(self, end: float, found: list[Speech | Pause]) -> None:
         samples = np.concatenate([*self._before, *self._onset])
         start = end - len(samples) / SAMPLE_RATE
-        if self._quiet_since is not None and start > self._quiet_since:
+        if self._quiet_since is not None and start - self._quiet_since > SAME_TIME_S:
             found.append(Pause(self._quiet_since, start))
         self._stretch += 1
         self._speaking = True

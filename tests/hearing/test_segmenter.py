@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langidd.segmenter import Segmenter
@@ -103,6 +103,7 @@ def test_silence_is_reported_once_a_second_without_a_hole() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(levels=[(1.0, 0.5)], sizes=[101])
 @given(
     levels=st.lists(
         st.tuples(st.floats(0.05, 1.5), st.sampled_from([0.0, 0.5])), min_size=1, max_size=8
