@@ -84,9 +84,9 @@ class VadSettings(Table):
 class WindowSettings(Table):
     """What the classifier hears at once."""
 
-    hop_s: Annotated[float, Field(ge=0.1, le=30)] = 1.0
+    hop_s: Annotated[float, Field(ge=0.1, le=30)] = 0.5
     """New speech from window to window."""
-    length_s: Annotated[float, Field(ge=0.5, le=30)] = 4.0
+    length_s: Annotated[float, Field(ge=0.5, le=30)] = 2.0
     """The most that a window holds."""
     first_s: Annotated[float, Field(ge=0.1, le=30)] = 1.0
     """Speech before the first window of a stretch."""
