@@ -56,7 +56,7 @@ class DeciderSettings:
     leave: float = 0.05
     confirm_s: float = 0.0
     leave_s: float = 2.0
-    hold_s: float = 2.0
+    hold_s: float = 1.0
     no_speech_after_s: float = 30.0
     confidence_slope: float = 0.65
     confidence_offset: float = 0.0

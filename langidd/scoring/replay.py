@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from langidd.sources.file import FileSource
 from langidd.values import SAMPLE_RATE, Pause, Scores, Span, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -70,33 +70,6 @@ class Heard:
     audio_s: float
     listen_s: float
     classify_s: float
-
-    def of_lengths(self, lengths_s: Iterable[float]) -> Heard:
-        """Keep the windows of some of the lengths only: those that would have been made.
-
-        Before a stretch is as long as the shortest of them, one window a hop is kept.
-        """
-        wanted = sorted(lengths_s)
-        kept: list[Scores | Pause] = []
-        together: list[Scores] = []
-
-        def settle() -> None:
-            for length_s in wanted:
-                fitting = [one for one in together if one.span.duration_s <= length_s + 1e-6]
-                if fitting and (not kept or kept[-1] is not fitting[-1]):
-                    kept.append(fitting[-1])
-            together.clear()
-
-        for item in self.items:
-            if isinstance(item, Pause):
-                settle()
-                kept.append(item)
-                continue
-            if together and abs(together[-1].span.end - item.span.end) > 1e-6:  # noqa: PLR2004 - the same time
-                settle()
-            together.append(item)
-        settle()
-        return replace(self, items=tuple(kept))
 
 
 def recordings(path: Path) -> list[Path]:

@@ -119,7 +119,9 @@ def test_another_model_hears_the_speech_that_was_found_before(talk: Path, tmp_pa
     first, other = LevelScorer(), LevelScorer()
     before = replay(first, tmp_path).hear(talk)
     speech = list(tmp_path.glob("*.speech.npz"))
-    again = Replay(other, "another", VadSettings(), WindowSettings(hop_s=1.0), cache=tmp_path).hear(talk)
+    again = Replay(other, "another", VadSettings(), WindowSettings(hop_s=1.0), cache=tmp_path).hear(
+        talk
+    )
     assert list(tmp_path.glob("*.speech.npz")) == speech
     assert other.windows == first.windows
     assert len(list(tmp_path.glob("*.scores.npz"))) == 2

@@ -16,8 +16,8 @@ from langidd.scoring.truth import TruthSpan, write_truth
 CONVERSATION = Path(str(resources.files("langidd"))) / "demo" / "conversation.ogg"
 SPANS = (
     TruthSpan(0.5, 11.9, "uz"),
-    TruthSpan(12.3, 25.0, "ru"),
-    TruthSpan(25.4, 36.0, "en"),
+    TruthSpan(12.3, 24.9, "ru"),
+    TruthSpan(25.3, 33.5, "en"),
 )
 
 
@@ -26,13 +26,7 @@ def runner() -> CliRunner:
     return CliRunner()
 
 
-def packaged_model() -> None:
-    if not (resources.files("langidd") / "models" / "uz-ru-en" / "config.json").is_file():
-        pytest.skip("the packaged model is not there")
-
-
 def test_the_packaged_model_is_scored_on_the_demo_conversation(runner: CliRunner, tmp_path: Path):
-    packaged_model()
     truth = tmp_path / "conversation.rttm"
     write_truth(truth, SPANS)
     flags = [str(CONVERSATION), "--truth", str(truth), "--cache", str(tmp_path), "--compute", "cpu"]
@@ -40,8 +34,8 @@ def test_the_packaged_model_is_scored_on_the_demo_conversation(runner: CliRunner
     assert result.exit_code == 0, result.output
     made = json.loads(result.stdout)
     assert made["recordings"] == 1
-    assert made["all"]["first decision right"]["value"] == 100.0
-    assert made["all"]["wrong language"]["value"] < 50.0
+    assert made["all"]["switches within 3 s"]["value"] == 100.0
+    assert made["all"]["wrong language"]["value"] < 30.0
     assert made["classify_s"] > 0.0
     # the second time is read from the cache, the naive rule hears the same scores
     shown = runner.invoke(app, ["score", *flags, "--rule", "majority"])
@@ -51,7 +45,6 @@ def test_the_packaged_model_is_scored_on_the_demo_conversation(runner: CliRunner
 
 
 def test_tune_draws_the_packaged_model_on_the_demo_conversation(runner: CliRunner, tmp_path: Path):
-    packaged_model()
     truth = tmp_path / "conversation.tsv"
     write_truth(truth, SPANS)
     picture, table = tmp_path / "tune.png", tmp_path / "points.tsv"
