@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from langidd.logs import Handler
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +82,24 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return place
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Commands that a test runs in this process set up logging for themselves, not for the next."""
+    root = logging.getLogger()
+    level = root.level
+    levels = {name: logging.getLogger(name).level for name in list(root.manager.loggerDict)}
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    yield
+    for handler in [each for each in root.handlers if isinstance(each, Handler)]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    for name in list(root.manager.loggerDict):
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")
