@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
+
+# A shell that starts tests in the background has them ignore Ctrl-C, and so would every process
+# that a test starts, also those whose answer to Ctrl-C is what is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 DEMO_RECORDING = ROOT / "langidd" / "demo" / "conversation.ogg"
