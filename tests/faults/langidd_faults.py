@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from house import House
 
 CANNOT_WRITE = "the outbox cannot be written"
-DISK_PATIENCE_S = 20.0
-"""An outbox that is full must say so sooner, while events come all the time."""
+DISK_PATIENCE_S = 90.0
+"""An outbox that is full must say so sooner, while events come all the time: SQLite's log takes
+new room every 256 kB, which is some twenty events."""
 
 
 async def disk_full(house: House, hold_s: float) -> Outcome:
