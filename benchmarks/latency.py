@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langidd.values import Decision, Health
 
 RECORDING: Final = Path(__file__).parent.parent / "langidd" / "demo" / "conversation.ogg"
-TRUTH: Final = ((0.5, "uz"), (12.26, "ru"), (25.34, "en"))
+TRUTH: Final = ((0.5, "uz"), (9.44, "ru"), (22.52, "en"))
 """Where each language begins in the recording (langidd/demo/README.md)."""
 
 

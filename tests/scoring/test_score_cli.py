@@ -15,9 +15,9 @@ from langidd.scoring.truth import TruthSpan, write_truth
 
 CONVERSATION = Path(str(resources.files("langidd"))) / "demo" / "conversation.ogg"
 SPANS = (
-    TruthSpan(0.5, 11.9, "uz"),
-    TruthSpan(12.3, 24.9, "ru"),
-    TruthSpan(25.3, 33.5, "en"),
+    TruthSpan(0.5, 9.0, "uz"),
+    TruthSpan(9.4, 22.1, "ru"),
+    TruthSpan(22.5, 29.6, "en"),
 )
 
 
