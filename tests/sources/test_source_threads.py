@@ -54,17 +54,19 @@ async def test_a_hanging_reader_is_left_behind_and_no_more_than_a_few():
 
 async def test_a_live_source_drops_the_oldest_and_says_so():
     counts = SourceCounts()
-    full = threading.Event()
+    away, full = threading.Event(), threading.Event()
 
     def read(mailbox: Mailbox[Chunk]) -> None:
+        away.wait(10)
         for number in range(10):
             mailbox.put(chunk(number))
         full.set()
 
     chunks = Reader("cam", counts).chunks(read, capacity=4, drops=True)
-    # The first step starts the thread; the loop stays away until the thread is done.
+    # The first step starts the thread; the loop stays away while the thread puts.
     first = asyncio.ensure_future(anext(chunks))
     await asyncio.sleep(0)
+    away.set()
     assert full.wait(10)
     got = [await first] + [more async for more in chunks]
     assert [int(one.captured_at) for one in got] == [6, 7, 8, 9]
