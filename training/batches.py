@@ -39,9 +39,9 @@ class Sampling:
     """
 
     lengths_s: tuple[float, ...] = (0.8, 1.2, 2.0, 3.0, 4.0, 6.0, 10.0)
-    length_weights: tuple[float, ...] = (0.18, 0.24, 0.25, 0.16, 0.1, 0.05, 0.02)
+    length_weights: tuple[float, ...] = (0.2, 0.27, 0.24, 0.14, 0.08, 0.05, 0.02)
     seconds: float = 40.0
-    padded: float = 0.06
+    padded: float = 0.08
     padded_batch: int = 4
     language_weights: Mapping[str, float] = field(default_factory=dict)
     temper: float = 0.5
@@ -194,7 +194,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         """Join clips of one speaker, with short pauses, repeated where they are too few."""
         if clips[0].samples >= samples:
             start = int(rng.integers(clips[0].samples - samples + 1))
-            return self._store.samples(clips[0])[start : start + samples]
+            return self._store.samples(clips[0], start, samples)
         parts, have = [], 0
         while have < samples:
             for clip in clips:

@@ -34,7 +34,7 @@ class Recipe:
     frozen_layers: int = 1
     weighted_layer_sum: bool = False
     dropout: float = 0.1
-    steps: int = 2_100
+    steps: int = 12_000
     head_lr: float = 1e-3
     top_lr: float = 1.5e-4
     layer_decay: float = 0.7
@@ -49,12 +49,12 @@ class Recipe:
     teacher_share: float = 0.0
     balanced: bool = True
     other_prior: float = 0.5
-    ema: float = 0.998
+    ema: float = 0.999
     clips_per_batch: int = 1
     accumulation: int = 1
     half_precision: str = "bf16"
     spec_augment: float = 0.5
-    eval_steps: int = 300
+    eval_steps: int = 1_000
     best_by: str = "macro_accuracy"
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -95,7 +95,6 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         accumulation=4,
         half_precision="fp16",
         spec_augment=0.0,
-        eval_steps=1_000,
         best_by="accuracy",
     ),
 }

@@ -57,10 +57,13 @@ class Store:
         self.directory = directory
         self._audio = np.memmap(directory / SAMPLES, dtype=np.int16, mode="r")
 
-    def samples(self, clip: StoredClip) -> npt.NDArray[np.float32]:
-        """`(n,) float32` within ±1."""
-        raw = self._audio[clip.offset : clip.offset + clip.samples]
-        return raw.astype(np.float32) / 32_768
+    def samples(
+        self, clip: StoredClip, start: int = 0, count: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        """`(n,) float32` within ±1: the whole clip, or `count` samples of it from `start`."""
+        stop = clip.samples if count is None else min(clip.samples, start + count)
+        raw = self._audio[clip.offset + start : clip.offset + stop]
+        return raw.astype(np.float32) * np.float32(1 / 32_768)
 
     def __getstate__(self) -> dict[str, object]:
         """A worker maps the file itself, instead of being sent its content."""

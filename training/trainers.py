@@ -64,7 +64,7 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
                 frozen_layers=self._recipe.frozen_layers,
                 weight_decay=self.args.weight_decay,
             )
-            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8, fused=True)
         return self.optimizer
 
     def compute_loss(
