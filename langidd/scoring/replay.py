@@ -12,39 +12,29 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from langidd.classify import hear
 from langidd.pipeline import Listener
 from langidd.sources.file import FileSource
-from langidd.values import SAMPLE_RATE, Pause, Scores, Span, Window
+from langidd.values import Pause, Scores, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
+    from langidd.classify import Scorer
     from langidd.config import VadSettings, WindowSettings
-    from langidd.values import Calibration, Decision
+    from langidd.values import Chunk, Decision
 
 AUDIO_ENDINGS: Final = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".mkv"})
 """What is taken for a recording in a directory."""
 
-_BATCH: Final = 8
-_FORMAT: Final = 3  # of the files on disk: another number makes them anew
-
-
-class Scorer(Protocol):
-    """What replay needs of a classifier."""
-
-    @property
-    def calibration(self) -> Calibration:
-        """What the checkpoint says of its scores."""
-
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        """Score windows: `(windows, labels) float32`."""
+_FORMAT: Final = 4  # of the files on disk: another number makes them anew
 
 
 class Rule(Protocol):
@@ -114,73 +104,67 @@ class Replay:
             "format": _FORMAT,
             "vad": _numbers(vad, _VAD),
             "windows": _numbers(windows, _WINDOWS),
+            "weights": model,
+            "context": str(getattr(scorer, "context", "")),
         }
-        self._model = {"weights": model, "context": str(getattr(scorer, "context", ""))}
 
     def hear(self, recording: Path) -> Heard:
         """Hear a recording, or read what was heard before.
 
-        Where only the model is another, the speech found before is used again.
         Raises `SourceError` where the recording cannot be decoded.
         """
         if self._cache is None:
-            return self._scored(recording.stem, *self._listen(recording))
+            return asyncio.run(self._hear(recording))
         with recording.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        scores = self._cache / f"{_digest(content, self._about, self._model)}.scores.npz"
-        if scores.is_file():
-            return _read_scores(scores, recording.stem)
+        stored = self._cache / f"{_digest(content, self._about)}.npz"
+        if stored.is_file():
+            return _read(stored, recording.stem)
+        heard = asyncio.run(self._hear(recording))
         self._cache.mkdir(parents=True, exist_ok=True)
-        speech = self._cache / f"{_digest(content, self._about)}.speech.npz"
-        if speech.is_file():
-            spans, audio_s, listen_s = _read_speech(speech, recording.stem)
-            sound = asyncio.run(_sound(recording))
-            items = [item if isinstance(item, Pause) else _window(item, sound) for item in spans]
-        else:
-            items, audio_s, listen_s = self._listen(recording)
-            _write(speech, items, (audio_s, listen_s))
-        heard = self._scored(recording.stem, items, audio_s, listen_s)
-        times = (heard.audio_s, heard.listen_s, heard.classify_s)
-        _write(scores, heard.items, times)
+        _write(stored, heard)
         return heard
 
-    def _listen(self, recording: Path) -> tuple[list[Window | Pause], float, float]:
+    async def _hear(self, recording: Path) -> Heard:
         began = time.perf_counter()
-        items, audio_s = asyncio.run(self._windows_of(recording))
-        return items, audio_s, time.perf_counter() - began
-
-    def _scored(
-        self, name: str, items: Sequence[Window | Pause], audio_s: float, listen_s: float
-    ) -> Heard:
-        began = time.perf_counter()
-        windows = [item for item in items if isinstance(item, Window)]
-        logits = self._classify(windows)
-        scored = iter(Scores(window.span, row) for window, row in zip(windows, logits, strict=True))
+        source = FileSource(recording.stem, recording, started_at=0.0)
+        listener = Listener(recording.stem, self._vad, self._windows)
+        sound, scorer = _Measured(source.chunks()), _Timed(self._scorer)
+        items = [item async for item in hear(sound.chunks(), listener, scorer)]
         return Heard(
-            name=name,
-            items=tuple(item if isinstance(item, Pause) else next(scored) for item in items),
-            audio_s=audio_s,
-            listen_s=listen_s,
-            classify_s=time.perf_counter() - began,
+            name=recording.stem,
+            items=tuple(items),
+            audio_s=sound.length_s,
+            listen_s=time.perf_counter() - began - scorer.seconds,
+            classify_s=scorer.seconds,
         )
 
-    async def _windows_of(self, recording: Path) -> tuple[list[Window | Pause], float]:
-        listener = Listener(recording.stem, self._vad, self._windows)
-        source = FileSource(recording.stem, recording, started_at=0.0)
-        items: list[Window | Pause] = []
-        audio_s = 0.0
-        async for chunk in source.chunks():
-            audio_s = chunk.ends_at
-            items += listener.push(chunk)
-        return items + listener.flush(), audio_s
 
-    def _classify(self, windows: Sequence[Window]) -> npt.NDArray[np.float32]:
-        logits = np.zeros((len(windows), len(self._scorer.calibration.labels)), np.float32)
-        by_length = sorted(range(len(windows)), key=lambda index: len(windows[index].samples))
-        for at in range(0, len(by_length), _BATCH):
-            batch = by_length[at : at + _BATCH]
-            logits[batch] = self._scorer.logits([windows[index].samples for index in batch])
-        return logits
+class _Measured:
+    """Passes chunks on and keeps how far they reached."""
+
+    def __init__(self, chunks: AsyncGenerator[Chunk]) -> None:
+        self._chunks = chunks
+        self.length_s = 0.0
+
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        async for chunk in self._chunks:
+            self.length_s = chunk.ends_at
+            yield chunk
+
+
+class _Timed:
+    """Passes windows on and keeps how long the model took."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self.seconds = 0.0
+
+    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        began = time.perf_counter()
+        found = self._scorer.logits(windows)
+        self.seconds += time.perf_counter() - began
+        return found
 
 
 def decide(heard: Heard, rule: Rule) -> list[Decision]:
@@ -201,34 +185,14 @@ def _numbers(settings: object, names: Sequence[str]) -> dict[str, object]:
     return {name: getattr(settings, name) for name in names}
 
 
-def _digest(content: str, *settings: dict[str, Any]) -> str:
+def _digest(content: str, settings: dict[str, object]) -> str:
     text = content + json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-async def _sound(recording: Path) -> npt.NDArray[np.float32]:
-    """Decode a recording whole, every sample at its time; what was lost stays silent."""
-    chunks = [
-        chunk async for chunk in FileSource(recording.stem, recording, started_at=0.0).chunks()
-    ]
-    sound = np.zeros(max((_place(chunk.ends_at) for chunk in chunks), default=0), np.float32)
-    for chunk in chunks:
-        at = _place(chunk.captured_at)
-        sound[at : at + len(chunk.samples)] = chunk.samples
-    return sound
-
-
-def _place(time_s: float) -> int:
-    return round(time_s * SAMPLE_RATE)
-
-
-def _window(span: Span, sound: npt.NDArray[np.float32]) -> Window:
-    return Window(span, sound[_place(span.start) : _place(span.end)])
-
-
-def _write(path: Path, items: Sequence[Scores | Window | Pause], times: tuple[float, ...]) -> None:
+def _write(path: Path, heard: Heard) -> None:
     rows = []
-    for item in items:
+    for item in heard.items:
         if isinstance(item, Pause):
             rows.append((0.0, item.start, item.end, float(item.gap), 0.0, 0.0, 0.0, 0.0))
             continue
@@ -237,42 +201,27 @@ def _write(path: Path, items: Sequence[Scores | Window | Pause], times: tuple[fl
             (1.0, span.start, span.end, float(span.number), span.new_s, float(span.stretch),
              float(span.opens), float(span.closes))
         )  # fmt: skip
-    logits = [item.logits for item in items if isinstance(item, Scores)]
+    logits = [item.logits for item in heard.items if isinstance(item, Scores)]
     partial = path.with_suffix(f".{time.time_ns()}.part")
     with partial.open("wb") as stream:
         np.savez(
             stream,
             rows=np.array(rows, np.float64).reshape(-1, 8),
             logits=np.array(logits, np.float32),
-            times=np.array(times),
+            times=np.array((heard.audio_s, heard.listen_s, heard.classify_s)),
         )
     partial.replace(path)
 
 
-def _read_speech(path: Path, name: str) -> tuple[list[Span | Pause], float, float]:
+def _read(path: Path, name: str) -> Heard:
     with np.load(path) as stored:  # numpy refuses pickled content unless asked
-        rows, times = stored["rows"], stored["times"].tolist()
-    items: list[Span | Pause] = []
-    for kind, start, end, third, new_s, stretch, opens, closes in rows.tolist():
+        rows, logits = stored["rows"].tolist(), iter(stored["logits"])
+        audio_s, listen_s, classify_s = stored["times"].tolist()
+    items: list[Scores | Pause] = []
+    for kind, start, end, third, new_s, stretch, opens, closes in rows:
         if kind == 0.0:
             items.append(Pause(start, end, gap=bool(third)))
-        else:
-            items.append(
-                Span(name, int(third), start, end, new_s, int(stretch), bool(opens), bool(closes))
-            )
-    return items, times[0], times[1]
-
-
-def _read_scores(path: Path, name: str) -> Heard:
-    items, audio_s, listen_s = _read_speech(path, name)
-    with np.load(path) as stored:
-        scored, classify_s = iter(stored["logits"]), float(stored["times"][2])
-    return Heard(
-        name=name,
-        items=tuple(
-            item if isinstance(item, Pause) else Scores(item, next(scored)) for item in items
-        ),
-        audio_s=audio_s,
-        listen_s=listen_s,
-        classify_s=classify_s,
-    )
+            continue
+        span = Span(name, int(third), start, end, new_s, int(stretch), bool(opens), bool(closes))
+        items.append(Scores(span, next(logits)))
+    return Heard(name, tuple(items), audio_s, listen_s, classify_s)

@@ -115,20 +115,12 @@ def test_other_window_settings_are_heard_anew(talk: Path, tmp_path: Path):
     assert scorer.windows > asked + asked // 2
 
 
-def test_another_model_hears_the_speech_that_was_found_before(talk: Path, tmp_path: Path):
+def test_another_model_hears_anew(talk: Path, tmp_path: Path):
     first, other = LevelScorer(), LevelScorer()
-    before = replay(first, tmp_path).hear(talk)
-    speech = list(tmp_path.glob("*.speech.npz"))
-    again = Replay(other, "another", VadSettings(), WindowSettings(hop_s=1.0), cache=tmp_path).hear(
-        talk
-    )
-    assert list(tmp_path.glob("*.speech.npz")) == speech
-    assert other.windows == first.windows
-    assert len(list(tmp_path.glob("*.scores.npz"))) == 2
-    for one, same in zip(before.items, again.items, strict=True):
-        if isinstance(one, Scores):
-            assert isinstance(same, Scores)
-            assert np.array_equal(one.logits, same.logits)
+    replay(first, tmp_path).hear(talk)
+    Replay(other, "another", VadSettings(), WindowSettings(hop_s=1.0), cache=tmp_path).hear(talk)
+    assert other.windows == first.windows > 0
+    assert len(list(tmp_path.glob("*.npz"))) == 2
 
 
 def test_what_is_no_recording_is_named(tmp_path: Path):
