@@ -116,6 +116,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
     `labels (b,)`; all of its windows are equally long. `locales (b,)` is the language
     really spoken, as a number in `self.locales`; `teachings (b, languages)`, where there
     are any, what the teacher said of the clips (the mean, where several are joined).
+    `processes`: how many share the batches.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         seed: int,
         spec_augment: float = 0.5,
         teachings: npt.NDArray[np.float16] | None = None,
+        processes: int = 1,
     ) -> None:
         self._store = store
         self._drawer = Drawer(clips, sampling)
@@ -140,6 +142,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         self._augmentation = augmentation
         self._length = length
         self._seed = seed
+        self._processes = processes
         self._spec_augment = spec_augment
         self._teachings = teachings
         self._rows = {clip.offset: row for row, clip in enumerate(store.clips)}
@@ -153,7 +156,10 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         weights = np.asarray(sampling.length_weights) / sum(sampling.length_weights)
         length_s = float(rng.choice(sampling.lengths_s, p=weights))
         samples = int(length_s * SAMPLE_RATE)
-        padded = rng.random() < sampling.padded
+        # Drawn for all processes of a step: padded batches take longer, and they wait for
+        # one another.
+        step = np.random.default_rng((self._seed, index // self._processes, 1))
+        padded = step.random() < sampling.padded
         size = sampling.padded_batch if padded else max(1, round(sampling.seconds / length_s))
         sounds, sources = [], []
         for _ in range(size):

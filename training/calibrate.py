@@ -164,8 +164,13 @@ def halves(rows: Observations) -> npt.NDArray[np.bool_]:
     return np.isin(rows.speaker, ordered[::2])
 
 
-def cross_fitted(rows: Observations) -> Reliability:
-    """Reliability of temperatures on speakers that they were not fitted on."""
+def cross_fitted(rows: Observations, *, among_targets: bool = False) -> Reliability:
+    """Reliability of temperatures on speakers that they were not fitted on.
+
+    Of the best of all labels on every clip; `among_targets`: of the best target language
+    on clips of these, the other labels' probability shared out among them (what a source
+    hears that names its candidates).
+    """
     first = halves(rows)
     confidence: list[npt.NDArray[np.float64]] = []
     right: list[npt.NDArray[np.bool_]] = []
@@ -176,6 +181,14 @@ def cross_fitted(rows: Observations) -> Reliability:
         calibration = Calibration(
             labels=rows.labels, temperatures=temperatures(rows.where(fitted_on))
         )
+        if among_targets:
+            measured = measured.where(np.isin(measured.language, measured.targets))
+            best, _ = best_language(measured, calibration)
+            columns = [rows.labels.index(language) for language in rows.targets]
+            chance = calibrated(measured.logits, measured.duration_s, calibration)[:, columns]
+            confidence.append(chance.max(axis=1) / chance.sum(axis=1))
+            right.append(best == measured.language)
+            continue
         chance = calibrated(measured.logits, measured.duration_s, calibration)
         confidence.append(chance.max(axis=1))
         right.append(chance.argmax(axis=1) == truth_index(measured))

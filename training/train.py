@@ -105,6 +105,7 @@ def build_trainer(
         seed=seed,
         spec_augment=recipe.spec_augment,
         teachings=taught,
+        processes=_processes(),
     )
     heads = {
         "locales": len(batches.locales) if recipe.finer_weight else 0,
@@ -191,6 +192,7 @@ def _arguments(checkpoints: Path, recipe: Recipe, *, seed: int, workers: int) ->
         data_seed=seed,
         disable_tqdm=True,
         ddp_backend="gloo" if _processes() > 1 and not cuda else None,
+        ddp_find_unused_parameters=False,
     )
 
 
