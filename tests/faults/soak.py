@@ -71,6 +71,7 @@ class Soak:
         self._most = most
         self._until = until
         self._stopped = False
+        self._broker_well_at = 0.0
         self._bags: dict[tuple[Any, ...], list[Any]] = {}
 
     @property
@@ -126,12 +127,18 @@ class Soak:
     async def _broker_lane(self, resting: asyncio.Event) -> None:
         """Faults one after the other, of the broker and of what else concerns all."""
         while not resting.is_set():
+            # Also from round to round: a fault that meets a back-off which has not begun
+            # anew takes longer than that fault alone allows.
+            rest_s = self._broker_well_at + BROKER_REST_S - time.monotonic()
+            if rest_s > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(resting.wait(), rest_s)
+                continue
             if self._chance.random() < 0.6:
                 await self._one(self._draw(BROKER_FAULTS)(self.house, self._hold_s()))
             else:
                 await self._outer(self._draw(OUTER))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(resting.wait(), BROKER_REST_S)
+            self._broker_well_at = time.monotonic()
 
     async def _outer(self, what: str) -> None:
         if what == "disk" and self.house.disk_is_small:
