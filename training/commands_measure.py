@@ -72,8 +72,8 @@ def speak(  # noqa: PLR0917 - typer calls it by name
         targets=targets.split(","),
         workers=workers,
     )
-    for language, count in counts.items():
-        typer.echo(f"{language}\t{count}")
+    for language in dict.fromkeys([*(languages.split(",") if catalogues else ()), *counts]):
+        typer.echo(f"{language}\t{counts.get(language, 0)}")
 
 
 def evaluate(  # noqa: PLR0917 - typer calls it by name

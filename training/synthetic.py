@@ -175,7 +175,10 @@ def catalogue_utterances(
     variants: Sequence[str] = TRAINING_VARIANTS,
     seed: int = 17,
 ) -> list[Utterance]:
-    """Draw training utterances from gettext catalogues, less the evaluation's sentences."""
+    """Draw training utterances from gettext catalogues, less the evaluation's sentences.
+
+    Raises LangiddError where no language has any.
+    """
     kept_back = {text for texts in parallel_sentences().values() for text in texts}
     sentences = {
         language: [
@@ -183,6 +186,11 @@ def catalogue_utterances(
         ]
         for language in languages
     }
+    if not any(sentences.values()):
+        raise LangiddError(
+            f"{', '.join(map(str, directories))}: no catalogues of {', '.join(languages)} "
+            "(<language>/LC_MESSAGES/*.mo or <language>.po); language packs have them"
+        )
     return training_utterances(sentences, per_language=per_language, variants=variants, seed=seed)
 
 

@@ -1,0 +1,95 @@
+"""The one command that makes the shipped weights again: every step of it, on a little."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
+
+from langidd.classifier import load_classifier
+
+SCRIPT = Path(__file__).resolve().parents[2] / "training" / "uz-ru-en.sh"
+TRANSLATED = {
+    "ru": "Файл сегодня не удалось открыть",
+    "de": "Die Datei konnte heute nicht geöffnet werden",
+}
+
+
+@pytest.mark.slow
+def test_from_recordings_to_a_calibrated_checkpoint_by_the_script(speech: Path, tmp_path: Path):
+    clips, runs = tmp_path / "speech", tmp_path / "runs"
+    for language in ("uz", "ru", "en", "other"):
+        _few_of(speech / language, clips / language)
+    for language, said in TRANSLATED.items():
+        words = tmp_path / "locale" / "editor" / f"{language}.po"
+        words.parent.mkdir(parents=True, exist_ok=True)
+        entry = f'msgid "The file could not be opened today"\nmsgstr "{said}"\n'
+        words.write_text(entry, encoding="utf-8")
+    whisper = _tiny_whisper(tmp_path / "whisper")
+    done = subprocess.run(
+        ["sh", str(SCRIPT), str(clips), str(whisper), str(whisper), str(runs)],
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "CATALOGUES": str(tmp_path / "locale"),
+            "STEPS": "2",
+            "UTTERANCES": "7",
+            "MASTER_ADDR": "127.0.0.1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    model = runs / "uz-ru-en" / "model"
+    block = json.loads((model / "config.json").read_text())["langidd"]
+    assert block["context"] == "trimmed"
+    assert block["temperature"]
+    assert load_classifier(str(model)).labels == ("uz", "ru", "en", "other")
+
+
+def _few_of(language: Path, target: Path) -> None:
+    """The same directory with a few clips of many voices; the sound stays where it is."""
+    target.mkdir(parents=True)
+    (target / "clips").symlink_to(language / "clips")
+    for split in ("train", "dev"):
+        with (language / f"{split}.tsv").open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+        step = max(1, len(rows) // 24)
+        with (target / f"{split}.tsv").open("w", encoding="utf-8", newline="") as lines:
+            writer = csv.DictWriter(
+                lines, list(rows[0]), delimiter="\t", quoting=csv.QUOTE_NONE, escapechar="\\"
+            )
+            writer.writeheader()
+            writer.writerows(rows[::step])
+
+
+def _tiny_whisper(directory: Path) -> Path:
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        d_model=32,
+        encoder_layers=4,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        classifier_proj_size=16,
+        vocab_size=64,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=3,
+    )
+    WhisperForConditionalGeneration(config).save_pretrained(directory)
+    tokens = {"<|ru|>": 10, "<|en|>": 11, "<|tr|>": 12, "<|az|>": 13}
+    GenerationConfig(lang_to_id=tokens).save_pretrained(directory)
+    return directory
