@@ -249,7 +249,7 @@ class Daemon:
                 self._roster.posts or not self._settings.sources
             ):
                 changed = asyncio.create_task(self._changed.wait(), name="changed")
-                tasks: list[asyncio.Task[Any]] = [post.task for post in self._roster.posts.values()]
+                tasks: list[asyncio.Task[Any]] = [post.task for post in self._roster.staying()]
                 await asyncio.wait(
                     [stopping, changed, *self._background, *tasks],
                     return_when=asyncio.FIRST_COMPLETED,

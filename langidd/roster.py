@@ -31,13 +31,17 @@ lasts longer than that and this is langidd's own fault."""
 
 @dataclass(slots=True)
 class Post:
-    """A source in service; `live_since` is the loop's time at which sound last set in."""
+    """A source in service; `live_since` is the loop's time at which sound last set in.
+
+    One that is `leaving` is no longer anybody's but `dismiss`'s.
+    """
 
     settings: SourceSettings
     channel: Channel
     task: asyncio.Task[None]
     health: Health | None = None
     live_since: float = 0.0
+    leaving: bool = False
 
 
 class Roster:
@@ -60,6 +64,7 @@ class Roster:
         """Stop sources, and wait until their devices are free and what was said is decided."""
         leaving = list(posts)
         for post in leaving:
+            post.leaving = True
             post.channel.end()
         tasks = [post.task for post in leaving]
         if tasks:
@@ -70,7 +75,7 @@ class Roster:
 
     def collect(self) -> None:
         """Let go of sources that have ended, and say why where they should not have."""
-        for post in [post for post in self.posts.values() if post.task.done()]:
+        for post in [post for post in self.staying() if post.task.done()]:
             del self.posts[post.settings.name]
             error = post.task.exception()
             if error is None:
@@ -89,6 +94,10 @@ class Roster:
                 exc_info=error,
             )
             self.employ(post.settings, after_s=ANEW_S)
+
+    def staying(self) -> list[Post]:
+        """Those that are not being dismissed: whose end is an end or a failure."""
+        return [post for post in self.posts.values() if not post.leaving]
 
     def heard(self, health: Health) -> None:
         """Note how a source is."""

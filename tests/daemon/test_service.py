@@ -134,6 +134,40 @@ async def test_an_unreadable_source_disturbs_no_other_and_a_reload_puts_it_right
         assert await service.end(signal.SIGINT) == 0
 
 
+async def test_a_reload_that_changes_the_only_source_is_no_end(
+    speech: Path, tmp_path: Path
+) -> None:
+    def config(preset: str) -> str:
+        return f"""
+        node = "hall"
+        [mqtt]
+        host = "127.0.0.1"
+        port = {broker.port}
+        [[sources]]
+        name = "loop"
+        file = "{speech / UZBEK}"
+        realtime = true
+        loop = true
+        preset = "{preset}"
+        """
+
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(Mosquitto(tmp_path))
+        listener = await stack.enter_async_context(listen_all(broker.port))
+        service = await stack.enter_async_context(Service(tmp_path, config("balanced")))
+        await service.ready()
+        await listener.until(lambda heard: "uz" in _languages(heard, "loop"))
+        before = len(listener.of("loop/state"))
+
+        service.config.write_text(config("fast"))
+        service.process.send_signal(signal.SIGHUP)
+
+        await service.logged("the configuration was read again")
+        await listener.until(lambda heard: len(heard.of("loop/state")) > before + 1)
+        assert service.process.returncode is None
+        assert await service.end() == 0
+
+
 async def test_the_same_file_twice_gives_the_same_events(speech: Path, tmp_path: Path) -> None:
     runs = []
     for number in range(2):
