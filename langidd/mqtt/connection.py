@@ -252,6 +252,11 @@ class Connection(aiomqtt.Client):
 
         self._in_loop(attach)
 
+    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        # paho also asks this of a socket that is closed already, when it is taken apart.
+        if sock.fileno() >= 0:
+            super()._on_socket_unregister_write(client, userdata, sock)
+
     def _on_disconnect(self, *arguments: Any) -> None:
         def lost() -> None:
             self._fail_acknowledgements("the connection was lost")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -149,3 +151,36 @@ async def test_after_the_junk_a_real_broker_gets_everything(
         async with EmbeddedBroker(port):
             await until(lambda: publisher.connected and publisher.outbox_length == 0)
             await publisher.close()
+
+
+async def test_a_connection_given_up_with_bytes_unsent_is_taken_apart_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    accepted = asyncio.Event()
+    over = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(CONNACK_3)
+        reader._transport.pause_reading()
+        accepted.set()
+        await over.wait()
+        writer.close()
+
+    port = free_port()
+    server = await asyncio.start_server(deaf, "127.0.0.1", port, limit=1)
+    settings = MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1")
+    link = await connection.Connection.to(settings, client_id="unsent", will=None)
+    await accepted.wait()
+    link.send("langidd/home/unsent", bytes(32 * 1024 * 1024))
+    await until(link._client.want_write)
+    link.abandon()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del link
+    gc.collect()
+    over.set()
+    server.close()
+    assert said == []
