@@ -70,7 +70,7 @@ def test_the_unit_gives_what_the_service_asks_for():
     text = (SHIPPED / "langidd.service").read_text()
     for line in (
         "Type=notify",
-        "ExecReload=/bin/kill -HUP $MAINPID",
+        "ExecReload=/bin/kill -HUP $MAINPID\nExecReload=/bin/sleep 1",
         "StateDirectory=langidd",
         "LoadCredential=credentials:/etc/langidd/credentials",
         "DynamicUser=yes",
