@@ -32,6 +32,13 @@ def show(figures: dict[str, Any], console: Console) -> None:
     console.print(HEADLINE)
     for table in tables(figures):
         console.print(table)
+    if figures["balance"]:
+        found = ", ".join(
+            f"{percent(value)} at {cut} s" for cut, value in figures["balance"].items()
+        )
+        console.print(
+            f"Clips as they are, classes balanced on the other half of the speakers: {found}"
+        )
 
 
 def tables(figures: dict[str, Any]) -> Iterator[Table]:

@@ -10,7 +10,7 @@
 # weights had; STEPS are those of both together.
 set -eu
 speech=$1 encoder=$2 whisper=$3 runs=${4:-runs}
-catalogues=${CATALOGUES:-/usr/share/locale} steps=${STEPS:-6200} utterances=${UTTERANCES:-350}
+catalogues=${CATALOGUES:-/usr/share/locale} steps=${STEPS:-5400} utterances=${UTTERANCES:-350}
 
 langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
     --per-language "$utterances" --languages uz,ru,en,az,kk,ky,tr,tt,tk,ug,ba
