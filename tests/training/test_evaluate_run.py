@@ -94,7 +94,8 @@ def test_evaluation_says_everything_that_was_asked(ran: Ran):
         found["foreign_codecs"]
     )
     assert {"trimmed", "padded", "difference"} <= set(found["contexts"]["clips"])
-    assert len(found["bars"]) == 11
+    assert len(found["bars"]) == 12
+    assert set(found["balance"]) <= {"1", "2", "3"}
     assert "Other languages" in printed
 
 
