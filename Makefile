@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip --disable-pip-version-check
 SOURCES := langidd training tests benchmarks
 
-.PHONY: help demo test test-slow test-gpu check format soak bench model clean
+.PHONY: help demo test test-slow test-gpu check format soak booted bench model clean
 
 help:
 	@echo "make demo       install, and show langidd at work on a recording (about a minute)"
@@ -14,6 +14,7 @@ help:
 	@echo "make check      types and style"
 	@echo "make test-slow  the tests that take minutes;  make test-gpu  those that need CUDA"
 	@echo "make soak       faults, again and again, on the running daemon; prints a table"
+	@echo "make booted     the service under a real systemd, in a tree of its own; wants root"
 	@echo "make bench      how fast it is, beside the machine's limit and its peers"
 
 $(BIN)/python:
@@ -54,6 +55,9 @@ format: $(VENV)/.tests
 
 soak: $(VENV)/.tests
 	$(BIN)/python -m tests.faults.soak
+
+booted:
+	tests/booted/run.sh
 
 bench: $(VENV)/.tests
 	$(BIN)/python benchmarks/throughput.py
