@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from langidd.cli.flags import LogLevel, Set, assignments, nested
+from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, assignments, nested
 
 
 def check(
     *,
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config", "-c", envvar="LANGIDD_CONFIG", metavar="FILE", help="The TOML file."
-        ),
-    ] = Path("/etc/langidd/config.toml"),
+    config: ServiceFile = SERVICE_FILE,
     settings: Set = None,
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=1.0, max=600.0, help="Seconds for each part.")

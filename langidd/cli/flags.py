@@ -15,6 +15,12 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="A TOML file of settings."),
 ]
+ServiceFile = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="LANGIDD_CONFIG", metavar="FILE", help="The TOML file."),
+]
+SERVICE_FILE = Path("/etc/langidd/config.toml")
+"""Where `langidd service install` puts the settings."""
 Set = Annotated[
     list[str] | None,
     typer.Option(
