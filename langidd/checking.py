@@ -91,7 +91,10 @@ async def _broker(settings: Settings) -> str:
 async def _state(settings: Settings) -> str:
     directory = settings.state_directory
     if directory is None:
-        return "no directory; events are lost when langidd ends while the broker is away"
+        return (
+            "no state_directory set; systemd gives its service one, anywhere else events are "
+            "lost when langidd ends while the broker is away"
+        )
     if not directory.is_dir():
         parent = directory.parent
         if not os.access(parent, os.W_OK):
