@@ -1,4 +1,4 @@
-"""The commands that make a model: prepare, train, push."""
+"""The commands that make a model: prepare, teach, train, average, push."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `langidd-train`."""
-    commands: list[Callable[..., None]] = [prepare, teach, train, push]
+    commands: list[Callable[..., None]] = [prepare, teach, train, average, push]
     for command in commands:
         app.command()(command)
 
@@ -167,6 +167,35 @@ def train(  # noqa: PLR0917 - typer calls it by name
         typer.echo(str(look(trainer, search, directory / "search.json")))
         return
     typer.echo(str(run(store, directory, **settings)))
+
+
+def average(  # noqa: PLR0917 - typer calls it by name
+    name: RunName,
+    run: Annotated[
+        list[str], typer.Option(help="Run whose last checkpoint to take in (repeatable).")
+    ],
+    data: Annotated[str, typer.Option(help="Run whose prepared data they were trained on.")],
+    checkpoint: Annotated[
+        str, typer.Option(help="The Whisper that they began with: a hub name or a directory.")
+    ] = "openai/whisper-base",
+    runs: Runs = Path("runs"),
+    preset: Annotated[str, typer.Option(help="Recipe that they were trained with.")] = "default",
+    languages: Annotated[str, typer.Option(help="Languages that they name.")] = "uz,ru,en",
+) -> None:
+    """Average the weights of several runs of one start; RUNS/NAME/model is better than each."""
+    from training.average import average as together
+    from training.presets import recipe
+    from training.store import Store
+
+    packaged = together(
+        Store(runs / data),
+        [runs / one for one in run],
+        runs / name,
+        checkpoint=checkpoint,
+        languages=languages.split(","),
+        recipe=recipe(preset),
+    )
+    typer.echo(str(packaged))
 
 
 def push(

@@ -6,11 +6,12 @@
 # SPEECH: Common Voice directories (uz/ ru/ en/ other/). ENCODER: whisper-base, or its
 # encoder alone. WHISPER: the whole whisper-base, the teacher. Needs espeak-ng, and
 # gettext catalogues in CATALOGUES for it to read from. The seeds are fixed; every step
-# goes on where it was stopped. Two processes train, for the two cores that the shipped
-# weights had; STEPS are those of both together.
+# goes on where it was stopped. Two runs from one start are averaged: a short one, and a
+# long one in two processes, whose steps are of twice the speech.
 set -eu
 speech=$1 encoder=$2 whisper=$3 runs=${4:-runs}
-catalogues=${CATALOGUES:-/usr/share/locale} steps=${STEPS:-5400} utterances=${UTTERANCES:-350}
+catalogues=${CATALOGUES:-/usr/share/locale} utterances=${UTTERANCES:-350}
+short=${SHORT:-2100} long=${LONG:-5400}
 
 langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
     --per-language "$utterances" --languages uz,ru,en,az,kk,ky,tr,tt,tk,ug,ba
@@ -20,6 +21,11 @@ langidd-train speak "$runs/espeak-far" --catalogues "$catalogues" \
 langidd-train prepare uz-ru-en --runs "$runs" --data "$speech" \
     --data "$runs/espeak-near" --data "$runs/espeak-far"
 langidd-train teach uz-ru-en --runs "$runs" --checkpoint "$whisper"
+langidd-train train uz-ru-en-short --data uz-ru-en --runs "$runs" --checkpoint "$encoder" \
+    --preset teacher --seed 1 --steps "$short"
 OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 "$(command -v langidd-train)" \
-    train uz-ru-en --runs "$runs" --checkpoint "$encoder" --preset teacher --steps "$steps" --seed 1
+    train uz-ru-en-long --data uz-ru-en --runs "$runs" --checkpoint "$encoder" \
+    --preset teacher --seed 1 --steps "$long"
+langidd-train average uz-ru-en --run uz-ru-en-short --run uz-ru-en-long --data uz-ru-en \
+    --runs "$runs" --checkpoint "$encoder" --preset teacher
 langidd-train calibrate --model "$runs/uz-ru-en/model" --data "$speech"

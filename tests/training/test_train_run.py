@@ -21,6 +21,7 @@ from transformers import (
 
 from langidd.classifier import load_classifier
 from langidd.errors import ConfigError
+from training.average import average
 from training.batches import Batches, Sampling
 from training.corpus import read_corpora
 from training.prepare import Preparation, prepare
@@ -220,6 +221,27 @@ def test_two_processes_share_the_batches(store: Store, whisper: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out" / "model" / "model.safetensors").is_file()
+
+
+def test_the_average_of_two_runs_lies_in_their_middle(store: Store, whisper: Path, tmp_path: Path):
+    keywords = {"checkpoint": str(whisper), "languages": LANGUAGES}
+    plain = small(balanced=False, finer_weight=0.2)
+    for name, steps in (("short", 3), ("long", 6)):
+        train(store, tmp_path / name, recipe=replace(plain, steps=steps), workers=0, **keywords)
+    runs = [tmp_path / "short", tmp_path / "long"]
+    packaged = average(store, runs, tmp_path / "both", recipe=plain, **keywords)
+    one, two, middle = (
+        AutoModelForAudioClassification.from_pretrained(path, dtype=torch.float32).state_dict()
+        for path in (*(run / "model" for run in runs), packaged)
+    )
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+    for name, value in middle.items():
+        assert torch.allclose(value, (one[name] + two[name]) / 2, atol=2e-3), name
+
+    with pytest.raises(ConfigError, match="nowhere: no checkpoint"):
+        average(store, [tmp_path / "nowhere"], tmp_path / "none", recipe=plain, **keywords)
+    with pytest.raises(ConfigError, match="not of the same kind"):
+        average(store, runs, tmp_path / "none", recipe=replace(plain, finer_weight=0), **keywords)
 
 
 def test_batches_are_the_same_for_the_same_seed_and_hold_what_they_say(store: Store):
