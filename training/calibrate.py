@@ -110,9 +110,14 @@ def truth_index(observations: Observations) -> npt.NDArray[np.int64]:
 
 def weights(observations: Observations) -> npt.NDArray[np.float64]:
     """Rows weigh so that each language counts the same, `other` as one of them."""
-    weight = np.zeros(len(observations))
-    for language in np.unique(observations.language):
-        rows = observations.language == language
+    return equal_weights(observations.language)
+
+
+def equal_weights(language: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+    """The same of the languages alone; the mean weight is 1."""
+    weight = np.zeros(len(language))
+    for name in np.unique(language):
+        rows = language == name
         weight[rows] = 1 / rows.sum()
     return np.asarray(weight / weight.mean())
 
@@ -151,9 +156,10 @@ def fit_temperature(rows: Observations) -> float:
 
 
 def reliability_of(rows: Observations, calibration: Calibration) -> Reliability:
-    """Confidence in the best label against how often it is right, unknown ones included."""
+    """Confidence in the best label against how often it is right, languages weighing the same."""
     chance = calibrated(rows.logits, rows.duration_s, calibration)
-    return reliability(chance.max(axis=1), chance.argmax(axis=1) == truth_index(rows))
+    right = chance.argmax(axis=1) == truth_index(rows)
+    return reliability(chance.max(axis=1), right, weights(rows))
 
 
 def halves(rows: Observations) -> npt.NDArray[np.bool_]:
@@ -169,11 +175,12 @@ def cross_fitted(rows: Observations, *, among_targets: bool = False) -> Reliabil
 
     Of the best of all labels on every clip; `among_targets`: of the best target language
     on clips of these, the other labels' probability shared out among them (what a source
-    hears that names its candidates).
+    hears that names its candidates). Languages weigh the same, as they did in the fit.
     """
     first = halves(rows)
     confidence: list[npt.NDArray[np.float64]] = []
     right: list[npt.NDArray[np.bool_]] = []
+    languages: list[npt.NDArray[np.str_]] = []
     for fitted_on, measured_on in ((first, ~first), (~first, first)):
         if not fitted_on.any() or not measured_on.any():
             continue
@@ -188,11 +195,15 @@ def cross_fitted(rows: Observations, *, among_targets: bool = False) -> Reliabil
             chance = calibrated(measured.logits, measured.duration_s, calibration)[:, columns]
             confidence.append(chance.max(axis=1) / chance.sum(axis=1))
             right.append(best == measured.language)
+            languages.append(measured.language)
             continue
         chance = calibrated(measured.logits, measured.duration_s, calibration)
         confidence.append(chance.max(axis=1))
         right.append(chance.argmax(axis=1) == truth_index(measured))
-    return reliability(np.concatenate(confidence), np.concatenate(right))
+        languages.append(measured.language)
+    return reliability(
+        np.concatenate(confidence), np.concatenate(right), equal_weights(np.concatenate(languages))
+    )
 
 
 def best_language(

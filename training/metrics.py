@@ -85,19 +85,26 @@ class Reliability:
     error: float
 
 
-def reliability(confidence: Numbers, right: npt.NDArray[np.bool_], bins: int = BINS) -> Reliability:
+def reliability(
+    confidence: Numbers,
+    right: npt.NDArray[np.bool_],
+    weight: Numbers | None = None,
+    bins: int = BINS,
+) -> Reliability:
     """Bins of equal width over 0-1; empty ones are left out.
 
-    The expected calibration error weighs each bin's |confidence - accuracy| by its rows.
+    The expected calibration error weighs each bin's |confidence - accuracy| by its rows,
+    or by their `weight`.
     """
+    weight = np.ones(len(confidence)) if weight is None else weight
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    filled = [number for number in range(bins) if np.any(place == number)]
-    mean = [float(confidence[place == number].mean()) for number in filled]
-    hit = [float(right[place == number].mean()) for number in filled]
-    count = [int(np.sum(place == number)) for number in filled]
-    total = max(sum(count), 1)
-    error = sum(n * abs(c - a) for n, c, a in zip(count, mean, hit, strict=True)) / total
-    return Reliability(mean, hit, count, error)
+    filled = [place == number for number in range(bins) if np.any(place == number)]
+    mean = [float(np.average(confidence[here], weights=weight[here])) for here in filled]
+    hit = [float(np.average(right[here], weights=weight[here])) for here in filled]
+    share = [float(weight[here].sum()) for here in filled]
+    distance = sum(w * abs(c - a) for w, c, a in zip(share, mean, hit, strict=True))
+    error = distance / max(sum(share), 1e-12)
+    return Reliability(mean, hit, [int(here.sum()) for here in filled], error)
 
 
 def auroc(unknown: npt.NDArray[np.bool_], score: Numbers) -> float | None:

@@ -74,7 +74,7 @@ _SAMPLING: Final = Sampling(
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     "default": Recipe(sampling=_SAMPLING),
-    "teacher": Recipe(sampling=_SAMPLING, teacher_weight=2.0, teacher_share=0.4),
+    "teacher": Recipe(sampling=_SAMPLING, teacher_weight=2.0, teacher_share=0.75),
     "seed": Recipe(
         context="padded",
         layers=None,
