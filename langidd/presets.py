@@ -47,19 +47,19 @@ class DeciderSettings:
     dwell_s: float = 5.0
     pause_switch: float = 0.05
     memory_s: float = 120.0
-    evidence: float = 2.75
+    evidence: float = 2.25
     doubt: float = 0.01
-    und_weight: float = 0.15
+    und_weight: float = 0.3
     und_prior: float = 0.05
     enter: float = 0.8
-    first_enter: float = 0.75
+    first_enter: float = 0.82
     leave: float = 0.05
     confirm_s: float = 0.0
     leave_s: float = 2.0
     hold_s: float = 1.0
     no_speech_after_s: float = 30.0
-    confidence_slope: float = 0.65
-    confidence_offset: float = 0.0
+    confidence_slope: float = 0.75
+    confidence_offset: float = -0.1
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -119,7 +119,7 @@ STEADY: Final = replace(
     hold_s=3.0,
     no_speech_after_s=60.0,
     confidence_slope=0.8,
-    confidence_offset=-0.9,
+    confidence_offset=-0.75,
 )
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(

@@ -333,9 +333,10 @@ def test_hold_and_confirm_keep_a_language_for_that_much_speech():
 def test_priors_of_the_source_count():
     speaker = Speaker()
     unsure = {"uz": 0.5, "ru": 0.46, "en": 0.02, "other": 0.02}
-    answer = decider(priors={"uz": 8.0, "ru": 1.0, "en": 1.0}).update(speaker.says(unsure))
+    ready = replace(BALANCED, first_enter=0.7)
+    answer = decider(ready, priors={"uz": 8.0, "ru": 1.0, "en": 1.0}).update(speaker.says(unsure))
     assert answer.language == "uz"
-    assert decider().update(Speaker().says(unsure)).language == "und"
+    assert decider(ready).update(Speaker().says(unsure)).language == "und"
 
 
 def test_what_the_model_calls_unknown_can_be_made_to_weigh_less():

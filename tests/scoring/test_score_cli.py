@@ -41,7 +41,7 @@ def test_the_packaged_model_is_scored_on_the_demo_conversation(runner: CliRunner
     shown = runner.invoke(app, ["score", *flags, "--rule", "majority"])
     assert shown.exit_code == 0, shown.output
     assert "first decision right" in shown.stdout
-    assert len(list(tmp_path.glob("*.scores.npz"))) == 1
+    assert len(list(tmp_path.glob("*.npz"))) == 1
 
 
 def test_tune_draws_the_packaged_model_on_the_demo_conversation(runner: CliRunner, tmp_path: Path):
