@@ -107,6 +107,7 @@ FAST: Final = replace(
     hold_s=0.5,
     no_speech_after_s=15.0,
     confidence_slope=0.55,
+    confidence_offset=0.0,
 )
 STEADY: Final = replace(
     BALANCED,
