@@ -24,29 +24,32 @@ if TYPE_CHECKING:
 
 WANTED_S: Final = 1.0
 """Seconds of sound that show that a source gives any."""
+MODEL_PATIENCE: Final = 3.0
 
 
 async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None:
     """Try model, broker, state directory and sources; `tell` each as soon as it is known.
 
     `tell(part, trouble, detail)`: `trouble` is one line without secrets, or None.
-    Returns when all is told; a part that takes longer than `timeout_s` is trouble.
+    Returns when all is told; a part that takes longer than `timeout_s` is trouble. The model
+    comes first and has `MODEL_PATIENCE` times as long: right after the installation torch is
+    read from a cold disk, and whatever waited beside it would seem to be at fault.
     """
     secrets = settings.secrets()
 
-    async def attempt(part: str, work: Awaitable[str]) -> None:
+    async def attempt(part: str, work: Awaitable[str], within_s: float = timeout_s) -> None:
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(within_s):
                 detail = await work
         except TimeoutError:
-            tell(part, f"nothing within {timeout_s:g} s", "")
+            tell(part, f"nothing within {within_s:g} s", "")
         except LangiddError as error:
             tell(part, " ".join(redact(str(error), secrets).split()), "")
         else:
             tell(part, None, detail)
 
+    await attempt("model", _model(settings), MODEL_PATIENCE * timeout_s)
     parts = [
-        attempt("model", _model(settings)),
         attempt("broker", _broker(settings)),
         attempt("state", _state(settings)),
     ]

@@ -15,14 +15,20 @@ def check(
     config: ServiceFile = SERVICE_FILE,
     settings: Set = None,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", min=1.0, max=600.0, help="Seconds for each part.")
+        float,
+        typer.Option(
+            "--timeout",
+            min=1.0,
+            max=600.0,
+            help="Seconds for each part; the model has three times as long.",
+        ),
     ] = 20.0,
     log_level: LogLevel = None,
 ) -> None:
     """Try everything that the service needs, and say what is wrong with each.
 
     Reads the configuration, opens the model, connects to the broker, and pulls a second
-    of sound from each source, all at once. Each gets a line with ✓ or ✗; the exit status
+    of sound from each source, these all at once. Each gets a line with ✓ or ✗; the exit status
     is 1 where anything is wrong, 2 where the configuration cannot be read.
 
     **Example**
