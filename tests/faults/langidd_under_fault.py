@@ -54,8 +54,7 @@ class Langidd:
             stderr=asyncio.subprocess.STDOUT,
             limit=2**22,
             env=os.environ
-            | {"PYTHONPATH": str(CLOCK), "FAULTY_CLOCK": str(self._clock), "OMP_NUM_THREADS": "1"}
-            | {"MALLOC_ARENA_MAX": "2"},  # as the unit has it
+            | {"PYTHONPATH": str(CLOCK), "FAULTY_CLOCK": str(self._clock), "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._look())]
         await self.logged("ready:", since=began)
