@@ -139,6 +139,10 @@ def train(  # noqa: PLR0917 - typer calls it by name
     steps: Annotated[int | None, typer.Option(help="Steps, instead of the recipe's.")] = None,
     eval_steps: Annotated[int | None, typer.Option(help="Steps from check to check.")] = None,
     seed: Annotated[int, typer.Option(help="Draws batches and new weights.")] = 1,
+    start_seed: Annotated[
+        int | None,
+        typer.Option(help="Draws the new weights instead; runs to be averaged share it."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes that load and augment.")] = 1,
     search: Annotated[
         int, typer.Option(help="Instead of one training: so many short ones, by Optuna.")
@@ -158,6 +162,7 @@ def train(  # noqa: PLR0917 - typer calls it by name
         "languages": languages.split(","),
         "recipe": chosen,
         "seed": seed,
+        "start_seed": start_seed,
         "workers": workers,
     }
     if search:

@@ -36,13 +36,15 @@ def train(
     languages: Sequence[str],
     recipe: Recipe,
     seed: int = 1,
+    start_seed: int | None = None,
     workers: int = 1,
 ) -> Path:
     """Train and package; gives the packaged checkpoint's directory.
 
     A run that was stopped goes on from its last checkpoint in `directory`; a finished
     one is only packaged again. Under `torchrun` every process takes its share of the
-    batches.
+    batches. `seed` draws the batches and `start_seed` the new weights (None: the same):
+    runs that are to be averaged share the latter.
     """
     directory.mkdir(parents=True, exist_ok=True)
     trainer = build_trainer(
@@ -52,11 +54,20 @@ def train(
         languages=languages,
         recipe=recipe,
         seed=seed,
+        start_seed=start_seed,
         workers=workers,
     )
     if trainer.is_world_process_zero():
         (directory / "recipe.json").write_text(
-            json.dumps({"seed": seed, "checkpoint": checkpoint, **asdict(recipe)}, indent=1)
+            json.dumps(
+                {
+                    "seed": seed,
+                    "start_seed": start_seed,
+                    "checkpoint": checkpoint,
+                    **asdict(recipe),
+                },
+                indent=1,
+            )
         )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(directory / "checkpoints")))
     packaged = directory / "model"
@@ -75,6 +86,7 @@ def build_trainer(
     languages: Sequence[str],
     recipe: Recipe,
     seed: int = 1,
+    start_seed: int | None = None,
     workers: int = 1,
 ) -> LanguageTrainer | WholeClipTrainer:
     """Put data, model and settings together; nothing is trained yet."""
@@ -85,10 +97,11 @@ def build_trainer(
     if recipe.context == "trimmed" and any(clip.language == OTHER for clip in train_clips):
         labels.append(OTHER)
     arguments = _arguments(checkpoints, recipe, seed=seed, workers=workers)
+    start = seed if start_seed is None else start_seed
 
     if recipe.context == "padded":
         return WholeClipTrainer(
-            model=_new_model(checkpoint, labels, recipe, seed, {}),
+            model=_new_model(checkpoint, labels, recipe, start, {}),
             args=arguments,
             train_dataset=WholeClips(store, train_clips, labels),
             eval_dataset=WholeClips(store, dev_clips, labels),
@@ -116,7 +129,7 @@ def build_trainer(
         recipe=recipe,
         dev=_few(dev_clips, seed),
         labels=labels,
-        model_init=_model_maker(checkpoint, labels, recipe, seed, heads),
+        model_init=_model_maker(checkpoint, labels, recipe, start, heads),
         args=arguments,
         train_dataset=batches,
         eval_dataset=batches,
