@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WANTED_S: Final = 1.0
 """Seconds of sound that show that a source gives any."""
 MODEL_PATIENCE: Final = 3.0
+"""How many times as long the model may take as anything else."""
 
 
 async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None:

@@ -7,6 +7,7 @@ better on speakers that none of them met than any of the runs does (Wortsman et 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,7 +22,6 @@ from training.trainers import LanguageTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from training.presets import Recipe
     from training.store import Store
@@ -69,8 +69,6 @@ def _learned(run: Path) -> Mapping[str, torch.Tensor]:
     if last is None:
         raise ConfigError(f"{run}: no checkpoint to average; train it first")
     weights: dict[str, torch.Tensor] = load_file(f"{last}/model.safetensors")
-    try:
-        weights.update(load_file(f"{last}/{MEAN}"))
-    except FileNotFoundError:
-        return weights
+    if (mean := Path(last) / MEAN).is_file():
+        weights.update(load_file(mean))
     return weights

@@ -178,28 +178,23 @@ def cross_fitted(rows: Observations, *, among_targets: bool = False) -> Reliabil
     hears that names its candidates). Languages weigh the same, as they did in the fit.
     """
     first = halves(rows)
+    names = rows.targets if among_targets else rows.labels
+    columns = [rows.labels.index(name) for name in names]
     confidence: list[npt.NDArray[np.float64]] = []
     right: list[npt.NDArray[np.bool_]] = []
     languages: list[npt.NDArray[np.str_]] = []
     for fitted_on, measured_on in ((first, ~first), (~first, first)):
         if not fitted_on.any() or not measured_on.any():
             continue
-        measured = rows.where(measured_on)
         calibration = Calibration(
             labels=rows.labels, temperatures=temperatures(rows.where(fitted_on))
         )
+        measured = rows.where(measured_on)
         if among_targets:
-            measured = measured.where(np.isin(measured.language, measured.targets))
-            best, _ = best_language(measured, calibration)
-            columns = [rows.labels.index(language) for language in rows.targets]
-            chance = calibrated(measured.logits, measured.duration_s, calibration)[:, columns]
-            confidence.append(chance.max(axis=1) / chance.sum(axis=1))
-            right.append(best == measured.language)
-            languages.append(measured.language)
-            continue
-        chance = calibrated(measured.logits, measured.duration_s, calibration)
-        confidence.append(chance.max(axis=1))
-        right.append(chance.argmax(axis=1) == truth_index(measured))
+            measured = measured.where(np.isin(measured.language, names))
+        chance = calibrated(measured.logits, measured.duration_s, calibration)[:, columns]
+        confidence.append(chance.max(axis=1) / chance.sum(axis=1))
+        right.append(np.array(names)[chance.argmax(axis=1)] == measured.language)
         languages.append(measured.language)
     return reliability(
         np.concatenate(confidence), np.concatenate(right), equal_weights(np.concatenate(languages))

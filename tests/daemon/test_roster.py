@@ -22,8 +22,10 @@ class Stubborn:
     def __init__(self, *, obeys: bool) -> None:
         self._obeys = obeys
         self._told = asyncio.Event()
+        self.at_work = asyncio.Event()
 
     async def run(self) -> None:
+        self.at_work.set()
         await self._told.wait()
 
     def end(self) -> None:
@@ -36,9 +38,10 @@ async def test_who_is_dismissed_has_neither_ended_nor_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, obeys: bool
 ):
     monkeypatch.setattr(roster, "DRAIN_S", 0.05)
-    house = roster.Roster(lambda _: cast("Channel", Stubborn(obeys=obeys)))
+    channel = Stubborn(obeys=obeys)
+    house = roster.Roster(lambda _: cast("Channel", channel))
     house.employ(SourceSettings(name="radio", file=tmp_path))
-    await asyncio.sleep(0.01)
+    await channel.at_work.wait()
 
     dismissal = asyncio.create_task(house.dismiss(house.posts.values()))
     while not dismissal.done():

@@ -163,3 +163,12 @@ def test_scores_survive_the_disk(tmp_path: Path):
     assert (again.labels, again.targets) == (rows.labels, rows.targets)
     assert np.array_equal(again.logits, rows.logits)
     assert list(again.speaker) == list(rows.speaker)
+
+
+def test_among_the_languages_alone_it_is_calibrated_as_well():
+    sure = made(scale=3.0)
+    assert cross_fitted(sure, among_targets=True).error < 0.04
+    plain = Calibration(labels=LABELS)
+    assert reliability_of(sure.where(sure.language != "other"), plain).error > 0.1
+    count = sum(cross_fitted(sure, among_targets=True).count)
+    assert count == int(np.sum(sure.language != "other"))

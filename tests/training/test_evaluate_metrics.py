@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from langidd.values import Calibration
+from training.figures import balanced_elsewhere
 from training.metrics import (
     auroc,
     bootstrap_by_speaker,
@@ -19,6 +20,7 @@ from training.metrics import (
     recalls,
     reliability,
 )
+from training.observations import Observations
 
 LANGUAGES = ("uz", "ru", "en")
 TRUTH = np.array(["uz"] * 8 + ["ru"] * 2 + ["en"] * 2)
@@ -102,3 +104,42 @@ def test_interval_is_the_same_each_time():
     first = bootstrap_by_speaker(TRUTH, PREDICTED, speakers, LANGUAGES)
     assert first == bootstrap_by_speaker(TRUTH, PREDICTED, speakers, LANGUAGES)
     assert first[0] <= macro_accuracy(TRUTH, PREDICTED, LANGUAGES) <= first[1]
+
+
+def one_bias_short(speakers: int) -> Observations:
+    """Clips that are told apart rightly, were it not for 3 that every `ru` score lacks."""
+    labels = ("uz", "ru", "en")
+    draw = np.random.default_rng(0)
+    rows = [
+        (language, f"{language}-{speaker}", cut)
+        for cut in ("1", "2", "3")
+        for language in labels
+        for speaker in range(speakers)
+    ]
+    language, speaker, cut = (np.array(column) for column in zip(*rows, strict=True))
+    right = np.array([[2.0 * (name == label) for label in labels] for name in language])
+    logits = right + draw.normal(0, 0.3, right.shape) - np.array([0.0, 3.0, 0.0])
+    values = {"corpus": "c", "material": "clips", "condition": "clean", "context": "trimmed"}
+    same = {name: np.full(len(rows), value) for name, value in values.items()}
+    return Observations(
+        labels,
+        labels,
+        logits.astype(np.float32),
+        duration_s=cut.astype(float),
+        language=language,
+        locale=language,
+        speaker=speaker,
+        name=speaker,
+        cut=cut,
+        **same,
+    )
+
+
+def test_classes_are_balanced_on_other_speakers_than_they_are_measured_on():
+    table = one_bias_short(speakers=16)
+    raw = np.array(table.labels)[table.logits.argmax(axis=1)]
+    assert macro_accuracy(table.language, raw, table.labels) < 0.7
+    found = balanced_elsewhere(table, "trimmed")
+    assert list(found) == ["1", "2", "3"]
+    assert min(found.values()) > 0.95
+    assert balanced_elsewhere(one_bias_short(speakers=1), "trimmed") == {}
