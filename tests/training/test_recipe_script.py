@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
+from tiny_whisper import write_tiny_whisper
 
 from langidd.classifier import load_classifier
 
@@ -32,7 +31,7 @@ def test_from_recordings_to_a_calibrated_checkpoint_by_the_script(speech: Path, 
         words.parent.mkdir(parents=True, exist_ok=True)
         entry = f'msgid "The file could not be opened today"\nmsgstr "{said}"\n'
         words.write_text(entry, encoding="utf-8")
-    whisper = _tiny_whisper(tmp_path / "whisper")
+    whisper = write_tiny_whisper(tmp_path / "whisper")
     done = subprocess.run(
         ["sh", str(SCRIPT), str(clips), str(whisper), str(whisper), str(runs)],
         env={
@@ -71,26 +70,3 @@ def _few_of(language: Path, target: Path) -> None:
             )
             writer.writeheader()
             writer.writerows(rows[::step])
-
-
-def _tiny_whisper(directory: Path) -> Path:
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        d_model=32,
-        encoder_layers=4,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-        classifier_proj_size=16,
-        vocab_size=64,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        decoder_start_token_id=3,
-    )
-    WhisperForConditionalGeneration(config).save_pretrained(directory)
-    tokens = {"<|ru|>": 10, "<|en|>": 11, "<|tr|>": 12, "<|az|>": 13}
-    GenerationConfig(lang_to_id=tokens).save_pretrained(directory)
-    return directory

@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    AutoModelForAudioClassification,
-    GenerationConfig,
-    WhisperConfig,
-    WhisperForConditionalGeneration,
-)
+from tiny_whisper import write_tiny_whisper
+from transformers import AutoModelForAudioClassification
 
 from langidd.classifier import load_classifier
 from langidd.errors import ConfigError
@@ -38,28 +34,7 @@ LANGUAGES = ["uz", "ru", "en"]
 
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole Whisper of two thin layers, with random weights and three language tokens."""
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        d_model=32,
-        encoder_layers=2,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-        classifier_proj_size=16,
-        vocab_size=64,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        decoder_start_token_id=3,
-    )
-    directory = tmp_path_factory.mktemp("whisper")
-    WhisperForConditionalGeneration(config).save_pretrained(directory)
-    tokens = {"<|ru|>": 10, "<|en|>": 11, "<|tr|>": 12}
-    GenerationConfig(lang_to_id=tokens).save_pretrained(directory)
-    return directory
+    return write_tiny_whisper(tmp_path_factory.mktemp("whisper"))
 
 
 @pytest.fixture(scope="module")
