@@ -26,21 +26,24 @@ from langidd.errors import ConfigError, ModelError
 from langidd.values import NO_SPEECH, UNCERTAIN, Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from langidd.presets import DeciderSettings
-    from langidd.values import Calibration, Pause, Scores, Span
+    from langidd.values import Calibration, Pause, Scores, Span, Temperatures
 
 _LEAST: Final = 1e-12
 """No state's probability falls below this: each can come back, and logarithms exist."""
+
+_GREATEST: Final = 700.0
+"""The exponential of more is no number any more."""
 
 _SAME_TIME_S: Final = 1e-6
 """Windows whose ends differ by less than this end together."""
 
 
-def temperature(calibration: Calibration, duration_s: float) -> float:
-    """Interpolate the softmax temperature for a window of `duration_s`; flat beyond the ends."""
-    points = sorted(calibration.temperatures)
+def temperature(temperatures: Temperatures, duration_s: float) -> float:
+    """Interpolate the temperature for a window of `duration_s`; flat beyond the ends."""
+    points = sorted(temperatures)
     if duration_s <= points[0][0]:
         return points[0][1]
     for (left_s, left), (right_s, right) in itertools.pairwise(points):
@@ -53,6 +56,9 @@ def temperature(calibration: Calibration, duration_s: float) -> float:
 def window_probabilities(scores: Scores, calibration: Calibration) -> dict[str, float]:
     """Give the calibrated probability of every label of the model for one window.
 
+    Two questions: whether it is one of the languages at all, at a temperature of its own,
+    and which one. Where both temperatures are the same this is the plain softmax.
+
     Logits that are no numbers say nothing: every label is then as likely as another.
     Raises `ModelError` where there are not as many logits as labels.
     """
@@ -64,13 +70,27 @@ def window_probabilities(scores: Scores, calibration: Calibration) -> dict[str, 
         )
     if not all(math.isfinite(logit) for logit in logits):
         logits = [0.0] * len(logits)
-    scale = temperature(calibration, scores.span.duration_s)
-    highest = max(logits)
-    weights = [math.exp((logit - highest) / scale) for logit in logits]
-    total = math.fsum(weights)
+    scale = temperature(calibration.temperatures, scores.span.duration_s)
+    scaled = {label: logit / scale for label, logit in zip(calibration.labels, logits, strict=True)}
+    if not (calibration.unknown and calibration.unknown_temperatures and calibration.languages):
+        total = _log_sum(scaled.values())
+        return {label: math.exp(value - total) for label, value in scaled.items()}
+    known = _log_sum([scaled[label] for label in calibration.languages])
+    unknown = _log_sum([scaled[label] for label in calibration.unknown])
+    unknown_scale = temperature(calibration.unknown_temperatures, scores.span.duration_s)
+    gap = (unknown - known) * scale / unknown_scale
+    chance = 1.0 / (1.0 + math.exp(min(gap, _GREATEST)))
     return {
-        label: weight / total for label, weight in zip(calibration.labels, weights, strict=True)
+        label: math.exp(value - unknown) * (1.0 - chance)
+        if label in calibration.unknown
+        else math.exp(value - known) * chance
+        for label, value in scaled.items()
     }
+
+
+def _log_sum(values: Collection[float]) -> float:
+    highest = max(values)
+    return highest + math.log(math.fsum(math.exp(value - highest) for value in values))
 
 
 @dataclass(slots=True)

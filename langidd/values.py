@@ -110,20 +110,28 @@ class Scores:
     logits: npt.NDArray[np.float32]
 
 
+Temperatures = tuple[tuple[float, float], ...]
+"""Softmax temperatures: (seconds of a window, temperature), in the order of the seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What a checkpoint says of its own scores.
 
     `labels` in the order of the logits; `unknown` are those that stand for no
     language in particular (an `other` class). The softmax temperature is given at
-    some durations and interpolated between them. `und_threshold`: a window whose
-    best calibrated probability is below it names no language.
+    some durations and interpolated between them. `unknown_temperatures`, likewise, are
+    for the question whether it is one of the languages at all, which a model answers
+    less surely than which one it is; none: the same temperature for both, a plain
+    softmax. `und_threshold`: a window whose best calibrated probability is below it
+    names no language.
     """
 
     labels: tuple[str, ...]
     unknown: tuple[str, ...] = ()
-    temperatures: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    temperatures: Temperatures = ((1.0, 1.0),)
     und_threshold: float = 0.5
+    unknown_temperatures: Temperatures = ()
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """`calibrate`: what makes a checkpoint's confidence mean something.
 
 One softmax temperature for each length of speech (Guo et al., "On Calibration of Modern
-Neural Networks", 2017), fitted by likelihood on clips of the known languages and of
-others, and the probability below which a window names no language. Both go into the
-checkpoint's `config.json` under `langidd`.
+Neural Networks", 2017), fitted by likelihood on clips of the known languages; another
+one, on clips of others too, for the question whether it is one of them at all; and the
+probability below which a window names no language. All go into the checkpoint's
+`config.json` under `langidd`. One temperature for both questions made the names too
+timid, or the rejection too bold: a model is surer of which than of whether.
 
 A temperature looks better on the clips it was fitted on. So the error that is reported
 is cross-fitted: temperatures from one half of the speakers, error on the other half.
@@ -13,11 +15,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy import optimize
+from scipy.special import log_softmax
 
 from langidd.errors import ModelError
 from langidd.values import Calibration
@@ -26,15 +29,17 @@ from training.metrics import Reliability, calibrated, reliability
 from training.observations import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
+    from langidd.values import Temperatures
     from training.observations import Observations
 
-LIMITS: Final = (0.25, 8.0)
-"""No temperature outside: a fit that wants one has too little to go by."""
+LIMITS: Final = (0.4, 8.0)
+"""No temperature outside: a fit that wants one has too little to go by (where all clips
+are right the most likely temperature is nought)."""
 FORMAT: Final = 1
 
 
@@ -62,17 +67,10 @@ def fit(observations: Observations, unknown: Sequence[str]) -> Fit:
     """
     heard = training_rows(observations)
     plain = Calibration(labels=heard.labels, unknown=tuple(unknown))
-    calibration = Calibration(
-        labels=heard.labels, unknown=tuple(unknown), temperatures=temperatures(heard)
-    )
+    calibration = with_temperatures(heard, unknown)
     threshold, accepted, rejected = best_threshold(heard, calibration)
     return Fit(
-        Calibration(
-            labels=heard.labels,
-            unknown=tuple(unknown),
-            temperatures=calibration.temperatures,
-            und_threshold=threshold,
-        ),
+        replace(calibration, und_threshold=threshold),
         reliability_of(heard, plain).error,
         cross_fitted(heard).error,
         accepted,
@@ -122,34 +120,69 @@ def equal_weights(language: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
     return np.asarray(weight / weight.mean())
 
 
-def temperatures(heard: Observations) -> tuple[tuple[float, float], ...]:
-    """One temperature for each cut, at the mean duration that its windows really have."""
+def with_temperatures(heard: Observations, unknown: Sequence[str]) -> Calibration:
+    """Fit the temperatures among the languages, then those of the unknown, where there is any."""
+    calibration = Calibration(
+        labels=heard.labels, unknown=tuple(unknown), temperatures=temperatures(heard, unknown)
+    )
+    if not (unknown and np.any(heard.language == OTHER)):
+        return calibration
+    found = _of_each_cut(heard, lambda rows: fit_unknown_temperature(rows, calibration))
+    return replace(calibration, unknown_temperatures=found)
+
+
+def temperatures(heard: Observations, unknown: Sequence[str] = ()) -> Temperatures:
+    """One temperature for each cut, fitted on the clips of the languages alone."""
+    languages = [label for label in heard.labels if label not in unknown]
+    return _of_each_cut(
+        heard.where(np.isin(heard.language, languages)),
+        lambda rows: fit_temperature(rows, languages),
+    )
+
+
+def _of_each_cut(heard: Observations, fitted: Callable[[Observations], float]) -> Temperatures:
     found = []
     for cut in sorted(set(map(str, heard.cut)), key=float):
         rows = heard.where(heard.cut == cut)
         # What is shorter than the cut belongs to a shorter cut, where it is too.
         full = rows.where(rows.duration_s >= 0.9 * float(cut))
         if len(full) >= 8 * len(heard.labels):
-            found.append((float(cut), fit_temperature(full)))
+            found.append((float(cut), fitted(full)))
     if not found:
-        found.append((1.0, fit_temperature(heard)))
+        found.append((1.0, fitted(heard)))
     return tuple((seconds, round(value, 4)) for seconds, value in found)
 
 
-def fit_temperature(rows: Observations) -> float:
+def fit_temperature(rows: Observations, languages: Sequence[str]) -> float:
     """Find the temperature of the greatest likelihood, languages weighing the same."""
-    truth = truth_index(rows)
-    known = truth >= 0
-    if not known.any():
+    if not len(rows):
         return 1.0
-    logits = rows.logits[known].astype(np.float64)
-    right, weight = truth[known], weights(rows)[known]
+    columns = [rows.labels.index(language) for language in languages]
+    truth = np.array([list(languages).index(str(name)) for name in rows.language])
+    logits, weight = rows.logits[:, columns].astype(np.float64), weights(rows)
 
     def loss(logarithm: float) -> float:
-        scaled = logits / np.exp(logarithm)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        likelihood = scaled[np.arange(len(right)), right] - np.log(np.exp(scaled).sum(axis=1))
+        likelihood = log_softmax(logits / np.exp(logarithm), axis=1)[np.arange(len(truth)), truth]
         return float(-np.average(likelihood, weights=weight))
+
+    low, high = np.log(LIMITS)
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def fit_unknown_temperature(rows: Observations, calibration: Calibration) -> float:
+    """Find the most likely temperature of the question whether it is a language at all."""
+    unknown = rows.language == OTHER
+    if unknown.all() or not unknown.any():
+        return 1.0
+    weight = weights(rows)
+    columns = np.isin(calibration.labels, calibration.unknown)
+
+    def loss(logarithm: float) -> float:
+        points = ((1.0, float(np.exp(logarithm))),)
+        trial = replace(calibration, unknown_temperatures=points)
+        chance = calibrated(rows.logits, rows.duration_s, trial)[:, columns].sum(axis=1)
+        right = np.where(unknown, chance, 1 - chance)
+        return float(-np.average(np.log(np.maximum(right, 1e-12)), weights=weight))
 
     low, high = np.log(LIMITS)
     return float(np.exp(optimize.minimize_scalar(loss, bounds=(low, high), method="bounded").x))
@@ -186,9 +219,8 @@ def cross_fitted(rows: Observations, *, among_targets: bool = False) -> Reliabil
     for fitted_on, measured_on in ((first, ~first), (~first, first)):
         if not fitted_on.any() or not measured_on.any():
             continue
-        calibration = Calibration(
-            labels=rows.labels, temperatures=temperatures(rows.where(fitted_on))
-        )
+        unknown = [label for label in rows.labels if label not in rows.targets]
+        calibration = with_temperatures(rows.where(fitted_on), unknown)
         measured = rows.where(measured_on)
         if among_targets:
             measured = measured.where(np.isin(measured.language, names))
@@ -252,6 +284,7 @@ def write_calibration(
     block["context"] = context or block.get("context", "padded")
     block["unknown_labels"] = list(calibration.unknown)
     block["temperature"] = [list(point) for point in calibration.temperatures]
+    block["unknown_temperature"] = [list(point) for point in calibration.unknown_temperatures]
     block["und_threshold"] = calibration.und_threshold
     config["langidd"] = block
     partial = path.with_suffix(".json.part")

@@ -63,6 +63,7 @@ def figures(evaluation: Evaluation, *, split: str = "dev") -> dict[str, Any]:
         "labels": list(table.labels),
         "languages": list(table.targets),
         "temperature": [list(point) for point in calibration.temperatures],
+        "unknown_temperature": [list(point) for point in calibration.unknown_temperatures],
         "und_threshold": calibration.und_threshold,
         "left_out": evaluation.dropped,
         "lengths": {},

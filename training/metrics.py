@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.special import expit, logsumexp, softmax
 from sklearn.metrics import f1_score, roc_auc_score
 
 from langidd.decider import temperature
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from langidd.values import Calibration
+    from langidd.values import Calibration, Temperatures
 
     Strings = npt.NDArray[np.str_]
     Numbers = npt.NDArray[np.float64]
@@ -37,12 +38,27 @@ Networks" (2017)."""
 def calibrated(
     logits: npt.NDArray[np.float32], duration_s: Numbers, calibration: Calibration
 ) -> Numbers:
-    """Probabilities `(rows, labels)`: softmax at the temperature of each row's duration."""
-    scale = np.array([temperature(calibration, float(seconds)) for seconds in duration_s])
-    scaled = logits.astype(np.float64) / scale.reshape(-1, 1)
-    scaled -= scaled.max(axis=1, keepdims=True)
-    weights = np.exp(scaled)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    """Probabilities `(rows, labels)`, as `langidd.decider.window_probabilities` has them.
+
+    Which language, at the temperature of each row's duration, and whether it is one at
+    all, at the unknown's temperature (where there is none: at the same one).
+    """
+
+    def at(points: Temperatures) -> Numbers:
+        return np.array([temperature(points, float(seconds)) for seconds in duration_s])
+
+    scale = at(calibration.temperatures)[:, None]
+    scaled = logits.astype(np.float64) / scale
+    unknown = np.isin(calibration.labels, calibration.unknown)
+    if not calibration.unknown_temperatures or not unknown.any() or unknown.all():
+        return np.asarray(softmax(scaled, axis=1))
+    sides = [logsumexp(scaled[:, side], axis=1, keepdims=True) for side in (~unknown, unknown)]
+    gap = (sides[1] - sides[0]) * scale / at(calibration.unknown_temperatures)[:, None]
+    chances = [expit(-gap), expit(gap)]
+    result = np.empty_like(scaled)
+    for side, total, chance in zip((~unknown, unknown), sides, chances, strict=True):
+        result[:, side] = np.exp(scaled[:, side] - total) * chance
+    return result
 
 
 def recalls(truth: Strings, predicted: Strings, languages: Sequence[str]) -> dict[str, float]:

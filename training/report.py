@@ -278,7 +278,11 @@ def _certainty(figures: dict[str, Any], table: Observations | None) -> Section:
         rows = table.at(Setting("clips", STANDARD_CUT, context=figures["context"]))
         calibration = Calibration(
             labels=table.labels,
+            unknown=tuple(set(table.labels) - set(table.targets)),
             temperatures=tuple(tuple(point) for point in figures["temperature"]),
+            unknown_temperatures=tuple(
+                tuple(point) for point in figures.get("unknown_temperature", ())
+            ),
             und_threshold=figures["und_threshold"],
         )
         if len(set(map(str, rows.language)) & {"other"}):

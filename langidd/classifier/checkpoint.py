@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForAudioClassification, WhisperCon
 from transformers.utils import logging as transformers_logging
 
 from langidd.errors import ModelError
-from langidd.values import Calibration
+from langidd.values import Calibration, Temperatures
 
 if TYPE_CHECKING:
     from transformers import WhisperForAudioClassification
@@ -148,17 +148,20 @@ def _own_block(
         calibration = Calibration(
             labels=labels,
             unknown=unknown or tuple(label for label in labels if label in {"other", "unknown"}),
-            temperatures=tuple(
-                (float(duration), float(temperature))
-                for duration, temperature in sorted(block.get("temperature", [[1.0, 1.0]]))
-            ),
+            temperatures=_temperatures(block.get("temperature", [[1.0, 1.0]])),
+            unknown_temperatures=_temperatures(block.get("unknown_temperature", [])),
             und_threshold=float(block.get("und_threshold", 0.5)),
         )
-        if any(temperature <= 0 for _, temperature in calibration.temperatures):
-            raise ValueError("a temperature is not above 0")
     except (AttributeError, TypeError, ValueError) as error:
         raise ModelError(f"model {name}: the langidd block of config.json: {error}") from error
     return calibration, context
+
+
+def _temperatures(points: Any) -> Temperatures:
+    found = tuple((float(duration), float(value)) for duration, value in sorted(points))
+    if any(value <= 0 for _, value in found):
+        raise ValueError("a temperature is not above 0")
+    return found
 
 
 def _first_line(error: BaseException) -> str:

@@ -45,7 +45,12 @@ def test_labels_context_and_calibration_come_from_the_config(model: Path) -> Non
     _edit(
         model,
         id2label={"0": "UZ", "1": "ru", "2": "other"},
-        langidd={"context": "trimmed", "temperature": [[4, 1.1], [1, 1.5]], "und_threshold": 0.6},
+        langidd={
+            "context": "trimmed",
+            "temperature": [[4, 1.1], [1, 1.5]],
+            "unknown_temperature": [[2, 1.8]],
+            "und_threshold": 0.6,
+        },
     )
     classifier = load_classifier(str(model), device="cpu")
     assert classifier.labels == ("uz", "ru", "other")
@@ -53,6 +58,7 @@ def test_labels_context_and_calibration_come_from_the_config(model: Path) -> Non
     assert classifier.calibration.unknown == ("other",)
     assert classifier.calibration.languages == ("uz", "ru")
     assert classifier.calibration.temperatures == ((1.0, 1.5), (4.0, 1.1))
+    assert classifier.calibration.unknown_temperatures == ((2.0, 1.8),)
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:

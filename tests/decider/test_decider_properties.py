@@ -35,7 +35,7 @@ class Speaker:
         opens = self.in_stretch_s <= self.hop_s
         span = Span("x", self.number, start, self.at, self.hop_s, self.stretch, opens=opens)
         self.number += 1
-        scale = temperature(CALIBRATION, span.duration_s)
+        scale = temperature(CALIBRATION.temperatures, span.duration_s)
         logits = [scale * math.log(probabilities.get(label, 1e-6)) for label in LABELS]
         return Scores(span, np.array(logits, dtype=np.float32))
 

@@ -17,6 +17,7 @@ from training.calibrate import (
     halves,
     reliability_of,
     temperatures,
+    with_temperatures,
     write_calibration,
 )
 from training.observations import Observations, load_observations
@@ -78,6 +79,22 @@ def test_each_length_has_its_own_temperature():
     assert [value for _, value in found] == pytest.approx([3.0, 1.5], rel=0.08)
 
 
+def test_whether_it_is_a_language_has_a_temperature_of_its_own():
+    """Scores that say too loudly whether, and not too loudly which."""
+    rows = made()
+    logits = rows.logits.astype(float)
+    known = np.logaddexp.reduce(logits[:, :3], axis=1)
+    logits[:, 3] = known + 2.5 * (logits[:, 3] - known)
+    loud = Observations(
+        rows.labels, rows.targets, logits.astype(np.float32), *[getattr(rows, n) for n in COLUMNS]
+    )
+    found = with_temperatures(loud, ["other"])
+    assert found.temperatures[0][1] == pytest.approx(1.0, rel=0.08)
+    assert found.unknown_temperatures[0][1] == pytest.approx(2.5, rel=0.08)
+    assert reliability_of(loud, found).error < 0.02
+    assert cross_fitted(loud).error < 0.03
+
+
 def test_calibration_makes_confidence_true():
     overconfident = made(scale=3.0)
     found = fit(overconfident, ["other"])
@@ -137,7 +154,9 @@ def test_without_unknown_languages_the_threshold_stays_in_the_middle():
 def test_config_keeps_what_is_not_calibration(tmp_path: Path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"d_model": 8, "langidd": {"context": "trimmed", "note": "kept"}}))
-    calibration = Calibration(LABELS, ("other",), ((1.0, 1.4), (3.0, 1.1)), 0.62)
+    calibration = Calibration(
+        LABELS, ("other",), ((1.0, 1.4), (3.0, 1.1)), 0.62, unknown_temperatures=((1.0, 2.0),)
+    )
     write_calibration(tmp_path, calibration)
     config = json.loads(path.read_text())
     assert config["d_model"] == 8
@@ -147,6 +166,7 @@ def test_config_keeps_what_is_not_calibration(tmp_path: Path):
         "format": 1,
         "unknown_labels": ["other"],
         "temperature": [[1.0, 1.4], [3.0, 1.1]],
+        "unknown_temperature": [[1.0, 2.0]],
         "und_threshold": 0.62,
     }
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from langidd.values import Calibration
+from langidd.decider import window_probabilities
+from langidd.values import Calibration, Scores, Span, Temperatures
 from training.figures import balanced_elsewhere
 from training.metrics import (
     auroc,
@@ -86,6 +87,27 @@ def test_temperature_of_the_rows_own_duration():
     chance = calibrated(logits, np.array([1.0, 2.0, 3.0]), calibration)
     assert chance[:, 0] == pytest.approx([1 / (1 + np.exp(-2 / t)) for t in (2.0, 1.5, 1.0)])
     assert chance.sum(axis=1) == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("unknown_temperatures", [(), ((1.0, 2.0), (3.0, 1.5))])
+def test_the_figures_and_the_decider_have_the_same_probabilities(
+    unknown_temperatures: Temperatures,
+):
+    labels = ("uz", "ru", "other", "noise")
+    calibration = Calibration(
+        labels,
+        unknown=("other", "noise"),
+        temperatures=((1.0, 1.3), (3.0, 0.6)),
+        unknown_temperatures=unknown_temperatures,
+    )
+    logits = np.random.default_rng(3).normal(0, 4, (20, 4)).astype(np.float32)
+    seconds = np.linspace(0.5, 4, 20)
+    chance = calibrated(logits, seconds, calibration)
+    for row, own, duration_s in zip(chance, logits, seconds, strict=True):
+        span = Span("x", 0, 10.0, 10.0 + float(duration_s), float(duration_s), 0, opens=True)
+        heard = window_probabilities(Scores(span, own), calibration)
+        assert [heard[label] for label in labels] == pytest.approx(row.tolist(), abs=1e-9)
+        assert sum(heard.values()) == pytest.approx(1)
 
 
 def test_interval_is_wide_where_one_speaker_decides():
