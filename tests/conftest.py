@@ -34,6 +34,7 @@ PARTS = {
     "mosquitto_sub": ("mosquitto_sub", "apt install mosquitto-clients"),
     "ffmpeg": ("ffmpeg", "apt install ffmpeg"),
     "espeak-ng": ("espeak-ng", "apt install espeak-ng"),
+    "RHVoice-test": ("RHVoice-test", "apt install rhvoice rhvoice-kyrgyz, Debian's non-free"),
     "openssl": ("openssl", "apt install openssl"),
     "systemd-analyze": ("systemd-analyze", "apt install systemd"),
     "pulseaudio": ("pulseaudio", "apt install pulseaudio"),

@@ -88,7 +88,10 @@ def _catalogue_files(directory: Path, language: str) -> Iterator[Path]:
         # Every catalogue's keys are English; a well-translated language has most of them.
         locales = ("ru", "en_GB", "en")
     for locale in locales:
-        yield from sorted(directory.rglob(f"{locale}/LC_MESSAGES/*.mo"))
+        for path in sorted(directory.rglob(f"{locale}/LC_MESSAGES/*.mo")):
+            # ISO's names of places, languages and people: names belong to no language.
+            if not path.name.startswith("iso_"):
+                yield path
         yield from sorted(directory.rglob(f"{locale}.po"))
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from langidd.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,16 +45,30 @@ def speak(  # noqa: PLR0917 - typer calls it by name
         str, typer.Option(help="Languages with a directory of their own; the rest are other/.")
     ] = "uz,ru,en",
     seed: Annotated[int, typer.Option(help="Draws sentences, speeds and pitches.")] = 17,
-    workers: Annotated[int, typer.Option(help="espeak-ng processes at a time.")] = 2,
+    workers: Annotated[int, typer.Option(help="Synthesisers at a time.")] = 2,
+    engine: Annotated[
+        str, typer.Option(help="espeak (one voice in all languages), or rhvoice (people's).")
+    ] = "espeak",
 ) -> None:
-    """Speak sentences in many languages with espeak-ng's one voice.
+    """Speak sentences in many languages with a synthesiser.
 
-    With --catalogues: training speech (speeds and pitches drawn). Without: the
-    evaluation's own sentences, the same in uz, ru, en, kk and tr.
+    With --catalogues: training speech (speeds and pitches drawn), by espeak-ng's one
+    voice, or by RHVoice's, which a few languages have. Without: the evaluation's own
+    sentences, the same in uz, ru, en, kk and tr.
     """
-    from training import synthetic
+    from training import rhvoice, synthetic
 
-    if catalogues:
+    by, source = synthetic.speak, synthetic.ESPEAK
+    if engine == "rhvoice":
+        if not catalogues:
+            raise ConfigError("--engine rhvoice: give --catalogues to take sentences from")
+        utterances = rhvoice.catalogue_utterances(
+            catalogues, languages.split(","), per_language=per_language, seed=seed
+        )
+        by, source = rhvoice.speak, "rhvoice"
+    elif engine != "espeak":
+        raise ConfigError(f"--engine {engine}: is neither espeak nor rhvoice")
+    elif catalogues:
         utterances = synthetic.catalogue_utterances(
             catalogues,
             languages.split(","),
@@ -71,6 +87,8 @@ def speak(  # noqa: PLR0917 - typer calls it by name
         split=split or ("train" if catalogues else "dev"),
         targets=targets.split(","),
         workers=workers,
+        by=by,
+        source=source,
     )
     for language in dict.fromkeys([*(languages.split(",") if catalogues else ()), *counts]):
         typer.echo(f"{language}\t{counts.get(language, 0)}")
@@ -195,8 +213,12 @@ def calibrate(  # noqa: PLR0917 - typer calls it by name
     labels = [label for label in unknown.split(",") if label in table.labels]
     found = fit(table, labels)
     write_calibration(model, found.calibration, chosen)
-    points = ", ".join(f"{value:.2f} at {at:g} s" for at, value in found.calibration.temperatures)
-    typer.echo(f"temperature: {points}")
+    for question, points in (
+        ("which language", found.calibration.temperatures),
+        ("whether one of them", found.calibration.unknown_temperatures),
+    ):
+        said = ", ".join(f"{value:.2f} at {at:g} s" for at, value in points)
+        typer.echo(f"temperature, {question}: {said or 'the same'}")
     typer.echo(
         f"calibration error: {100 * found.error_before:.1f} % before, {100 * found.error:.1f} % "
         "after (temperatures from the other half of the speakers)"

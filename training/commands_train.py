@@ -1,4 +1,4 @@
-"""The commands that make a model: prepare, teach, train, average, push."""
+"""The commands that make a model: revoice, prepare, teach, train, average, push."""
 
 from __future__ import annotations
 
@@ -18,9 +18,34 @@ Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `langidd-train`."""
-    commands: list[Callable[..., None]] = [prepare, teach, train, average, push]
+    commands: list[Callable[..., None]] = [revoice, prepare, teach, train, average, push]
     for command in commands:
         app.command()(command)
+
+
+def revoice(  # noqa: PLR0917 - typer calls it by name
+    out: Annotated[
+        Path, typer.Argument(help="Directory for the speech, in Common Voice's layout.")
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Common Voice directory or manifest (path, language, speaker, split)."),
+    ],
+    languages: Annotated[
+        str, typer.Option(help="Languages the model is to name; all others are `other`.")
+    ] = "uz,ru,en",
+    per_language: Annotated[int, typer.Option(help="Clips of each class.")] = 900,
+    seed: Annotated[int, typer.Option(help="Draws clips and voices.")] = 17,
+    workers: Annotated[int, typer.Option(help="Processes that work.")] = 2,
+) -> None:
+    """Give training clips of people other voices, by a vocoder (WORLD)."""
+    from training.corpus import read_corpora
+    from training.vocoder import write_corpus
+
+    clips = read_corpora(data, languages.split(","))
+    counts = write_corpus(clips, out, per_language=per_language, seed=seed, workers=workers)
+    for language, count in counts.items():
+        typer.echo(f"{language}\t{count}")
 
 
 def prepare(  # noqa: PLR0917 - typer calls it by name

@@ -69,7 +69,12 @@ _SAMPLING: Final = Sampling(
         "ru/ktuberling": 2.0,
         "ru/hedgewars-voices": 2.0,
         "tr/gcompris-voices": 3.0,
+        # People's voices from synthesisers: as much vocoder in every class.
+        "ru/rhvoice": 1.3,
+        "ky/rhvoice": 1.5,
+        "world": 0.7,
     },
+    synthetic=0.12,
 )
 
 RECIPES: Final[Mapping[str, Recipe]] = {

@@ -33,7 +33,7 @@ from langidd.values import SAMPLE_RATE
 from training.catalogues import catalogue_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -48,18 +48,22 @@ COLUMNS: Final = ("client_id", "path", "sentence", "locale", "source")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One thing to say. `speed` in words a minute, `pitch` 0-99 (espeak-ng's scale)."""
+    """One thing to say. `speed` in words a minute, `pitch` 0-99 (espeak-ng's scale).
+
+    `engine` is whose `variant` (voice), speed and pitch these are.
+    """
 
     language: str
     text: str
     variant: str = ""
     speed: int = 160
     pitch: int = 50
+    engine: str = "espeak"
 
     @property
     def speaker(self) -> str:
         """The name of the voice: a variant in one language is one speaker."""
-        return f"espeak-{self.language}-{self.variant or 'default'}"
+        return f"{self.engine}-{self.language}-{self.variant or 'default'}"
 
     @property
     def file_stem(self) -> str:
@@ -179,10 +183,23 @@ def catalogue_utterances(
 
     Raises LangiddError where no language has any.
     """
+    sentences = catalogue_texts(directories, languages)
+    return training_utterances(sentences, per_language=per_language, variants=variants, seed=seed)
+
+
+def catalogue_texts(
+    directories: Sequence[Path], languages: Sequence[str], *, words: tuple[int, int] = (4, 18)
+) -> dict[str, list[str]]:
+    """Read what there is to say, language → sentences, less the evaluation's sentences.
+
+    Raises LangiddError where no language has any.
+    """
     kept_back = {text for texts in parallel_sentences().values() for text in texts}
     sentences = {
         language: [
-            text for text in catalogue_sentences(directories, language) if text not in kept_back
+            text
+            for text in catalogue_sentences(directories, language, words=words)
+            if text not in kept_back
         ]
         for language in languages
     }
@@ -191,7 +208,7 @@ def catalogue_utterances(
             f"{', '.join(map(str, directories))}: no catalogues of {', '.join(languages)} "
             "(<language>/LC_MESSAGES/*.mo or <language>.po); language packs have them"
         )
-    return training_utterances(sentences, per_language=per_language, variants=variants, seed=seed)
+    return sentences
 
 
 def write_corpus(
@@ -201,9 +218,12 @@ def write_corpus(
     split: str,
     targets: Sequence[str] = ("uz", "ru", "en"),
     workers: int = 2,
+    by: Callable[[Utterance], npt.NDArray[np.float32]] = speak,
+    source: str = ESPEAK,
 ) -> dict[str, int]:
     """Speak them all into Common Voice's layout; gives clips by language.
 
+    `by` gives an utterance's sound, `(n,) float32` at 16 kHz; `source` names the corpus.
     Clips that are there already are kept, so a run that was stopped goes on.
     """
     rows: dict[str, list[dict[str, str]]] = {}
@@ -215,7 +235,7 @@ def write_corpus(
         path = directory / folder / "clips" / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            samples = speak(utterance)
+            samples = by(utterance)
             partial = path.with_suffix(".part")
             soundfile.write(partial, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
             partial.rename(path)
@@ -223,7 +243,7 @@ def write_corpus(
 
     with ThreadPoolExecutor(workers) as pool:
         for folder, utterance, name in pool.map(one, utterances):
-            row = (utterance.speaker, name, utterance.text, utterance.language, "espeak-ng")
+            row = (utterance.speaker, name, utterance.text, utterance.language, source)
             rows.setdefault(folder, []).append(dict(zip(COLUMNS, row, strict=True)))
             counts[utterance.language] = counts.get(utterance.language, 0) + 1
     for folder, table in rows.items():
