@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from training.balance import balancing
+from training.bars import ACCURACY_BARS, STANDARD_CUT, bars
 from training.calibrate import (
     best_language,
     cross_fitted,
@@ -43,13 +44,7 @@ if TYPE_CHECKING:
     Strings = npt.NDArray[np.str_]
 
 MATERIALS: Final = ("joined", "clips")
-STANDARD_CUT: Final = "3"
 BALANCE_CUTS: Final = ("1", "2", "3")
-ACCURACY_BARS: Final = {"1": 0.92, "2": 0.97, "3": 0.985, "5": 0.993, WHOLE: 0.995}
-CONDITION_BAR: Final = 0.96
-CONTEXT_BAR: Final = 0.005
-CALIBRATION_BAR: Final = 0.02
-AUROC_BARS: Final = {"auroc": 0.95, "auroc_turkic": 0.88}
 
 
 def figures(evaluation: Evaluation, *, split: str = "dev") -> dict[str, Any]:
@@ -96,7 +91,7 @@ def figures(evaluation: Evaluation, *, split: str = "dev") -> dict[str, Any]:
         "half of the speakers",
     }
     result["balance"] = balanced_elsewhere(table, evaluation.context)
-    result["bars"] = bars(result)
+    result["bars"] = bars(result, MATERIALS[0])
     return result
 
 
@@ -308,63 +303,3 @@ def _espeak(rows: Observations, calibration: Calibration) -> dict[str, Any]:
         },
         "auroc": auroc(unknown, score),
     }
-
-
-def bars(result: dict[str, Any], material: str = MATERIALS[0]) -> list[dict[str, Any]]:
-    """What was asked of the model, what it gives, and whether that is enough.
-
-    `got` is the headline (`languages`, passages of full length), `strict` the same with
-    all labels, `clips` the headline on clips as they are, however short.
-    """
-    found: list[dict[str, Any]] = []
-
-    def add(
-        name: str, needed: float, got: float | None, *, below: bool = False, **more: Any
-    ) -> None:
-        met = got is not None and (got <= needed if below else got >= needed)
-        sign = "<=" if below else ">="
-        found.append({"bar": name, "needed": f"{sign} {needed}", "got": got, "met": met, **more})
-
-    lengths, as_they_are = result["lengths"][material], result["lengths"]["clips"]
-    for cut, needed in ACCURACY_BARS.items():
-        here, short = lengths.get(cut) or as_they_are.get(cut, {}), as_they_are.get(cut, {})
-        add(
-            f"accuracy, {cut} s" if cut != WHOLE else "accuracy, whole",
-            needed,
-            here.get("accuracy"),
-            interval=here.get("interval"),
-            strict=here.get("strict_accuracy"),
-            clips=short.get("accuracy"),
-            clips_strict=short.get("strict_accuracy"),
-        )
-    for name in ("telephone", "noise-10dB"):
-        here, short = (result["conditions"][kind].get(name, {}) for kind in (material, "clips"))
-        add(
-            f"accuracy, {STANDARD_CUT} s, {name}",
-            CONDITION_BAR,
-            here.get("accuracy"),
-            interval=here.get("interval"),
-            strict=here.get("strict_accuracy"),
-            clips=short.get("accuracy"),
-            clips_strict=short.get("strict_accuracy"),
-        )
-    here, short = (result["contexts"][kind] for kind in (material, "clips"))
-    add(
-        "padded and trimmed apart",
-        CONTEXT_BAR,
-        here.get("difference"),
-        below=True,
-        strict=here.get("strict_difference"),
-        clips=short.get("difference"),
-        clips_strict=short.get("strict_difference"),
-    )
-    for name, key in (
-        ("calibration error, among the languages", "among_languages"),
-        ("calibration error, with other", "cross_fitted"),
-    ):
-        add(name, CALIBRATION_BAR, result["calibration"][key]["error"], below=True)
-    for key, needed in AUROC_BARS.items():
-        here, short = lengths.get(STANDARD_CUT, {}), as_they_are.get(STANDARD_CUT, {})
-        name = "AUROC, unknown languages" + (", Turkic" if key.endswith("turkic") else "")
-        add(f"{name}, {STANDARD_CUT} s", needed, here.get(key), clips=short.get(key))
-    return found

@@ -18,7 +18,7 @@ import jinja2
 from langidd.errors import LangiddError
 from langidd.values import Calibration
 from training import pictures
-from training.figures import ACCURACY_BARS, STANDARD_CUT
+from training.bars import ACCURACY_BARS, STANDARD_CUT
 from training.observations import Setting, load_observations
 from training.report_tables import (
     bar_table,

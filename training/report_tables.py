@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.figures import ACCURACY_BARS
+from training.bars import ACCURACY_BARS
 from training.tables import percent
 
 if TYPE_CHECKING:

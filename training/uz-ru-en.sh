@@ -4,13 +4,16 @@
 #   sh training/uz-ru-en.sh SPEECH ENCODER WHISPER [RUNS]
 #
 # SPEECH: Common Voice directories (uz/ ru/ en/ other/). ENCODER: whisper-base, or its
-# encoder alone. WHISPER: the whole whisper-base, the teacher. Needs espeak-ng, and
-# gettext catalogues in CATALOGUES for it to read from. The seeds are fixed; every step
+# encoder alone. WHISPER: the whole whisper-base, the teacher. Needs espeak-ng, RHVoice
+# (Debian's non-free: rhvoice rhvoice-russian rhvoice-english rhvoice-kyrgyz rhvoice-ukrainian
+# rhvoice-brazilian-portuguese), and gettext catalogues in CATALOGUES for them to read from,
+# as many as a desktop has (`locales` and programs). The seeds are fixed; every step
 # goes on where it was stopped. Two runs from one start are averaged: a short one, and a
 # long one in two processes, whose steps are of twice the speech.
 set -eu
 speech=$1 encoder=$2 whisper=$3 runs=${4:-runs}
 catalogues=${CATALOGUES:-/usr/share/locale} utterances=${UTTERANCES:-350}
+voiced=${VOICED:-2600} revoiced=${REVOICED:-900}
 short=${SHORT:-2100} long=${LONG:-5400}
 
 langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
@@ -18,8 +21,20 @@ langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
 langidd-train speak "$runs/espeak-far" --catalogues "$catalogues" \
     --per-language "$((utterances / 7))" \
     --languages fa,uk,be,bg,sr,de,nl,sv,fr,es,it,pt,ro,pl,cs,fi,hu,hi,ar,ka,hy,el,id,vi,ko,zh,ur,he,et,lt
+# RHVoice: the voices of people, and so as much of each as the real voices are few.
+rhvoice() { # DIRECTORY LANGUAGES UTTERANCES
+    langidd-train speak "$runs/$1" --engine rhvoice --catalogues "$catalogues" \
+        --languages "$2" --per-language "$3"
+}
+rhvoice rhvoice-ru ru "$voiced"
+rhvoice rhvoice-en en "$((voiced * 17 / 26))"
+rhvoice rhvoice-ky ky "$((voiced / 2))"
+rhvoice rhvoice-far uk,pt "$((voiced * 6 / 26))"
+langidd-train revoice "$runs/world" --data "$speech" --per-language "$revoiced"
 langidd-train prepare uz-ru-en --runs "$runs" --data "$speech" \
-    --data "$runs/espeak-near" --data "$runs/espeak-far"
+    --data "$runs/espeak-near" --data "$runs/espeak-far" --data "$runs/rhvoice-ru" \
+    --data "$runs/rhvoice-en" --data "$runs/rhvoice-ky" --data "$runs/rhvoice-far" \
+    --data "$runs/world"
 langidd-train teach uz-ru-en --runs "$runs" --checkpoint "$whisper"
 langidd-train train uz-ru-en-short --data uz-ru-en --runs "$runs" --checkpoint "$encoder" \
     --preset teacher --seed 1 --steps "$short"

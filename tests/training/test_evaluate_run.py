@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 
 from langidd.classifier import load_classifier
 from langidd.errors import ModelError
+from training.bars import ACCURACY_BARS
 from training.cli import app
 from training.evaluate import Interview, Plan, evaluate
-from training.figures import ACCURACY_BARS, figures
+from training.figures import figures
 from training.listeners import open_listener
 from training.observations import Setting, load_observations
 from training.passages import read_passages
