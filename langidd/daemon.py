@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from langidd.batcher import Batcher
+from langidd.calibration import window_probabilities
 from langidd.channel import Channel
-from langidd.decider import Decider, window_probabilities
+from langidd.decider import Decider
 from langidd.endpoint import Endpoint
 from langidd.metrics import Metrics
 from langidd.pipeline import Listener

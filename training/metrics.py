@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, logsumexp, softmax
 from sklearn.metrics import f1_score, roc_auc_score
 
-from langidd.decider import temperature
+from langidd.calibration import temperature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ Networks" (2017)."""
 def calibrated(
     logits: npt.NDArray[np.float32], duration_s: Numbers, calibration: Calibration
 ) -> Numbers:
-    """Probabilities `(rows, labels)`, as `langidd.decider.window_probabilities` has them.
+    """Probabilities `(rows, labels)`, as `langidd.calibration.window_probabilities` has them.
 
     Which language, at the temperature of each row's duration, and whether it is one at
     all, at the unknown's temperature (where there is none: at the same one).

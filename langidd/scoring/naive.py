@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from langidd.decider import window_probabilities
+from langidd.calibration import window_probabilities
 from langidd.values import UNCERTAIN, Decision
 
 if TYPE_CHECKING:

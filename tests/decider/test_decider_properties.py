@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langidd.decider import Decider, temperature, window_probabilities
+from langidd.calibration import temperature, window_probabilities
+from langidd.decider import Decider
 from langidd.errors import ConfigError, ModelError
 from langidd.presets import BALANCED, PRESETS, DeciderSettings, decider_settings
 from langidd.values import Calibration, Decision, Pause, Scores, Span

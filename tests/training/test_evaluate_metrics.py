@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from langidd.decider import window_probabilities
+from langidd.calibration import window_probabilities
 from langidd.values import Calibration, Scores, Span, Temperatures
 from training.figures import balanced_elsewhere
 from training.metrics import (
