@@ -45,7 +45,7 @@ def window_probabilities(scores: Scores, calibration: Calibration) -> dict[str, 
             "its config.json does not fit its weights"
         )
     if not all(math.isfinite(logit) for logit in logits):
-        logits = [0.0] * len(logits)
+        return dict.fromkeys(calibration.labels, 1.0 / len(logits))
     scale = temperature(calibration.temperatures, scores.span.duration_s)
     scaled = {label: logit / scale for label, logit in zip(calibration.labels, logits, strict=True)}
     if not (calibration.unknown and calibration.unknown_temperatures and calibration.languages):
