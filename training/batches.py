@@ -38,7 +38,7 @@ class Sampling:
     share of every class, the same for all, that is synthesised where there is any.
     """
 
-    lengths_s: tuple[float, ...] = (0.8, 1.2, 2.0, 3.0, 4.0, 6.0, 10.0)
+    lengths_s: tuple[float, ...] = (0.8, 1.1, 2.0, 3.0, 4.0, 6.0, 10.0)
     length_weights: tuple[float, ...] = (0.2, 0.27, 0.24, 0.14, 0.08, 0.05, 0.02)
     seconds: float = 40.0
     padded: float = 0.08
