@@ -14,7 +14,7 @@ set -eu
 speech=$1 encoder=$2 whisper=$3 runs=${4:-runs}
 catalogues=${CATALOGUES:-/usr/share/locale} utterances=${UTTERANCES:-350}
 voiced=${VOICED:-2600} revoiced=${REVOICED:-900}
-short=${SHORT:-2100} long=${LONG:-5400}
+short=${SHORT:-2100} long=${LONG:-10000}
 
 langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
     --per-language "$utterances" --languages uz,ru,en,az,kk,ky,tr,tt,tk,ug,ba
