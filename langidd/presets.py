@@ -45,21 +45,21 @@ class DeciderSettings:
     """
 
     dwell_s: float = 5.0
-    pause_switch: float = 0.05
+    pause_switch: float = 0.1
     memory_s: float = 120.0
-    evidence: float = 2.25
-    doubt: float = 0.01
-    und_weight: float = 0.3
+    evidence: float = 2.0
+    doubt: float = 0.015
+    und_weight: float = 0.45
     und_prior: float = 0.05
-    enter: float = 0.8
+    enter: float = 0.85
     first_enter: float = 0.82
     leave: float = 0.05
     confirm_s: float = 0.0
     leave_s: float = 2.0
-    hold_s: float = 1.0
+    hold_s: float = 1.5
     no_speech_after_s: float = 30.0
     confidence_slope: float = 0.75
-    confidence_offset: float = -0.1
+    confidence_offset: float = 0.05
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -99,28 +99,30 @@ FAST: Final = replace(
     BALANCED,
     dwell_s=4.0,
     pause_switch=0.15,
-    evidence=5.0,
-    enter=0.65,
-    first_enter=0.65,
+    evidence=3.0,
+    enter=0.75,
+    first_enter=0.75,
     leave=0.1,
     leave_s=1.0,
     hold_s=0.5,
     no_speech_after_s=15.0,
-    confidence_slope=0.55,
-    confidence_offset=0.0,
+    confidence_slope=0.65,
+    confidence_offset=-0.05,
 )
 STEADY: Final = replace(
     BALANCED,
     dwell_s=15.0,
-    evidence=1.8,
+    pause_switch=0.05,
+    evidence=1.5,
+    doubt=0.01,
     enter=0.9,
     first_enter=0.85,
     leave=0.02,
     leave_s=3.0,
     hold_s=3.0,
     no_speech_after_s=60.0,
-    confidence_slope=0.8,
-    confidence_offset=-0.75,
+    confidence_slope=0.85,
+    confidence_offset=-0.7,
 )
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(
