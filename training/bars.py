@@ -30,11 +30,9 @@ def bars(result: dict[str, Any], material: str) -> list[dict[str, Any]]:
         sign = "<=" if below else ">="
         found.append({"bar": name, "needed": f"{sign} {needed}", "got": got, "met": met, **more})
 
-    lengths, as_they_are = result["lengths"][material], result["lengths"]["clips"]
-    for cut, needed in ACCURACY_BARS.items():
-        here, short = lengths.get(cut) or as_they_are.get(cut, {}), as_they_are.get(cut, {})
+    def add_accuracy(name: str, needed: float, here: dict[str, Any], short: dict[str, Any]) -> None:
         add(
-            f"accuracy, {cut} s" if cut != WHOLE else "accuracy, whole",
+            f"accuracy, {name}",
             needed,
             here.get("accuracy"),
             interval=here.get("interval"),
@@ -42,17 +40,14 @@ def bars(result: dict[str, Any], material: str) -> list[dict[str, Any]]:
             clips=short.get("accuracy"),
             clips_strict=short.get("strict_accuracy"),
         )
+
+    lengths, as_they_are = result["lengths"][material], result["lengths"]["clips"]
+    for cut, needed in ACCURACY_BARS.items():
+        short = as_they_are.get(cut, {})
+        add_accuracy(cut if cut == WHOLE else f"{cut} s", needed, lengths.get(cut) or short, short)
     for name in ("telephone", "noise-10dB"):
         here, short = (result["conditions"][kind].get(name, {}) for kind in (material, "clips"))
-        add(
-            f"accuracy, {STANDARD_CUT} s, {name}",
-            CONDITION_BAR,
-            here.get("accuracy"),
-            interval=here.get("interval"),
-            strict=here.get("strict_accuracy"),
-            clips=short.get("accuracy"),
-            clips_strict=short.get("strict_accuracy"),
-        )
+        add_accuracy(f"{STANDARD_CUT} s, {name}", CONDITION_BAR, here, short)
     here, short = (result["contexts"][kind] for kind in (material, "clips"))
     add(
         "padded and trimmed apart",

@@ -60,8 +60,11 @@ def speak(  # noqa: PLR0917 - typer calls it by name
 
     by, source = synthetic.speak, synthetic.ESPEAK
     if engine == "rhvoice":
-        if not catalogues:
-            raise ConfigError("--engine rhvoice: give --catalogues to take sentences from")
+        if not catalogues or sentences is not None or variants is not None:
+            raise ConfigError(
+                "--engine rhvoice: give --catalogues to take sentences from, and neither "
+                "--sentences nor --variants; all its free voices speak"
+            )
         utterances = rhvoice.catalogue_utterances(
             catalogues, languages.split(","), per_language=per_language, seed=seed
         )

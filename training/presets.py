@@ -74,7 +74,7 @@ _SAMPLING: Final = Sampling(
         # Half of `other`: one project's way to record must not mean "none of them".
         "gcompris-voices": 0.6,
         "en/gcompris-voices": 1.5,
-        # People's voices from synthesisers: as much vocoder in every class.
+        # People's voices from vocoders: a quarter to two fifths of every class.
         "ru/rhvoice": 1.3,
         "ky/rhvoice": 1.5,
         "world": 0.7,

@@ -57,7 +57,7 @@ def speak(utterance: Utterance) -> npt.NDArray[np.float32]:
             "RHVoice is not installed: apt-get install rhvoice rhvoice-russian rhvoice-english "
             "rhvoice-kyrgyz rhvoice-ukrainian rhvoice-brazilian-portuguese (Debian, non-free)"
         )
-    if utterance.variant not in _installed():
+    if utterance.variant.casefold() not in _installed():
         # RHVoice itself would say it by whatever voice it has.
         raise LangiddError(
             f"RHVoice cannot speak {utterance.language!r} by {utterance.variant!r}: no such voice "
@@ -88,14 +88,15 @@ def _data() -> Path:
 
 @cache
 def _installed() -> frozenset[str]:
-    """The voices' names, as their own files say them."""
+    """The voices' names, as their own files say them; RHVoice does not mind the case."""
     lines = [
         line.strip()
         for path in _data().glob("voices/*/voice.info")
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
-    names = {line.removeprefix("name=") for line in lines if line.startswith("name=")}
-    return frozenset(names | {name[:1].lower() + name[1:] for name in names})
+    return frozenset(
+        line.removeprefix("name=").casefold() for line in lines if line.startswith("name=")
+    )
 
 
 def catalogue_utterances(

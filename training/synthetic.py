@@ -31,6 +31,7 @@ import soxr
 from langidd.errors import LangiddError
 from langidd.values import SAMPLE_RATE
 from training.catalogues import catalogue_sentences
+from training.common_voice import write_clip, write_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,6 @@ VOICES: Final = {"en": "en-us", "fr": "fr-fr", "zh": "cmn"}
 TRAINING_VARIANTS: Final = ("m1", "m2", "f1", "f2", "m4")
 EVALUATION_VARIANTS: Final = ("", "m3", "f3")
 """Voices that training never hears; the empty one is the voice as it comes."""
-COLUMNS: Final = ("client_id", "path", "sentence", "locale", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ def write_corpus(
     `by` gives an utterance's sound, `(n,) float32` at 16 kHz; `source` names the corpus.
     Clips that are there already are kept, so a run that was stopped goes on.
     """
-    rows: dict[str, list[dict[str, str]]] = {}
+    rows: dict[str, list[tuple[str, str, str, str, str]]] = {}
     counts: dict[str, int] = {}
 
     def one(utterance: Utterance) -> tuple[str, Utterance, str]:
@@ -234,28 +234,14 @@ def write_corpus(
         name = f"{utterance.file_stem}.flac"
         path = directory / folder / "clips" / name
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            samples = by(utterance)
-            partial = path.with_suffix(".part")
-            soundfile.write(partial, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-            partial.rename(path)
+            write_clip(path, by(utterance))
         return folder, utterance, name
 
     with ThreadPoolExecutor(workers) as pool:
         for folder, utterance, name in pool.map(one, utterances):
             row = (utterance.speaker, name, utterance.text, utterance.language, source)
-            rows.setdefault(folder, []).append(dict(zip(COLUMNS, row, strict=True)))
+            rows.setdefault(folder, []).append(row)
             counts[utterance.language] = counts.get(utterance.language, 0) + 1
     for folder, table in rows.items():
-        with (directory / folder / f"{split}.tsv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(
-                file,
-                COLUMNS,
-                delimiter="\t",
-                lineterminator="\n",
-                quoting=csv.QUOTE_NONE,
-                quotechar=None,
-            )
-            writer.writeheader()
-            writer.writerows(table)
+        write_split(directory / folder / f"{split}.tsv", table)
     return counts

@@ -7,7 +7,7 @@
 # encoder alone. WHISPER: the whole whisper-base, the teacher. Needs espeak-ng, RHVoice
 # (Debian's non-free: rhvoice rhvoice-russian rhvoice-english rhvoice-kyrgyz rhvoice-ukrainian
 # rhvoice-brazilian-portuguese), and gettext catalogues in CATALOGUES for them to read from,
-# as many as a desktop has (`locales` and programs). The seeds are fixed; every step
+# as a desktop in many languages has them. The seeds are fixed; every step
 # goes on where it was stopped. Two runs from one start are averaged: a short one, and a
 # long one in two processes, whose steps are of twice the speech.
 set -eu
@@ -21,7 +21,7 @@ langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
 langidd-train speak "$runs/espeak-far" --catalogues "$catalogues" \
     --per-language "$((utterances / 7))" \
     --languages fa,uk,be,bg,sr,de,nl,sv,fr,es,it,pt,ro,pl,cs,fi,hu,hi,ar,ka,hy,el,id,vi,ko,zh,ur,he,et,lt
-# RHVoice: the voices of people, and so as much of each as the real voices are few.
+# RHVoice, voices of people: the fewer real ones a language has, the more of it.
 rhvoice() { # DIRECTORY LANGUAGES UTTERANCES
     langidd-train speak "$runs/$1" --engine rhvoice --catalogues "$catalogues" \
         --languages "$2" --per-language "$3"

@@ -8,7 +8,7 @@ language has few of, voices, becomes a little more.
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import random
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -19,13 +19,11 @@ from typing import TYPE_CHECKING, Final
 import av
 import numpy as np
 import pyworld
-import soundfile
 
 from langidd.errors import LangiddError
 from langidd.values import SAMPLE_RATE
-from training.corpus import OTHER
+from training.common_voice import write_clip, write_split
 from training.decoding import decode, only_speech
-from training.synthetic import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +84,8 @@ def write_corpus(
     """Revoice as many training clips of each class, in Common Voice's layout.
 
     Every few clips of a speaker get a voice of their own, and so become another speaker.
-    Gives clips by class. Raises LangiddError where there is no training clip.
+    Gives clips by class; those that are there already are kept. Raises LangiddError where
+    there is no training clip.
     """
     training = [clip for clip in clips if clip.split == "train"]
     if not training:
@@ -99,19 +98,21 @@ def write_corpus(
         speakers = _shared([clip.speaker for clip in chosen])
         given = {name: Voice(draw.uniform(*PITCH), draw.uniform(*FORMANTS)) for name in speakers}
         voices = [given[name] for name in speakers]
-        folder = directory / (OTHER if language == OTHER else language)
-        (folder / "clips").mkdir(parents=True, exist_ok=True)
-        paths = [folder / "clips" / f"{number:05d}.flac" for number in range(len(chosen))]
+        paths = [
+            directory / language / "clips" / _name(clip, voice, longest_s)
+            for clip, voice in zip(chosen, voices, strict=True)
+        ]
         with ProcessPoolExecutor(workers) as pool:
             limits = [longest_s] * len(chosen)
             spoken = list(pool.map(_one, chosen, voices, paths, limits, chunksize=8))
-        with (folder / "train.tsv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
-            writer.writerow(COLUMNS)
-            for clip, speaker, path, made in zip(chosen, speakers, paths, spoken, strict=True):
-                if made:
-                    writer.writerow((speaker, path.name, "", clip.locale, CORPUS))
-        counts[language] = sum(spoken)
+        rows = [
+            (speaker, path.name, "", clip.locale, CORPUS)
+            for clip, speaker, path, made in zip(chosen, speakers, paths, spoken, strict=True)
+            if made
+        ]
+        if rows:
+            write_split(directory / language / "train.tsv", rows)
+        counts[language] = len(rows)
     return counts
 
 
@@ -125,6 +126,12 @@ def _shared(speakers: Sequence[str]) -> list[str]:
     return names
 
 
+def _name(clip: Clip, voice: Voice, longest_s: float) -> str:
+    """Name the file: the same for the same clip by the same voice, and for no other."""
+    words = f"{clip.path}|{voice.pitch}|{voice.formants}|{longest_s}"
+    return f"{hashlib.sha256(words.encode()).hexdigest()[:16]}.flac"
+
+
 def _one(clip: Clip, voice: Voice, path: Path, longest_s: float) -> bool:
     """Revoice one clip; False where there is nothing in it to revoice."""
     if path.exists():
@@ -135,8 +142,5 @@ def _one(clip: Clip, voice: Voice, path: Path, longest_s: float) -> bool:
         return False
     if len(speech) < SAMPLE_RATE // 3:
         return False
-    sound = revoiced(speech.astype(np.float32) / 32_768, voice)
-    partial = path.with_suffix(".part")
-    soundfile.write(partial, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    partial.rename(path)
+    write_clip(path, revoiced(speech.astype(np.float32) / 32_768, voice))
     return True

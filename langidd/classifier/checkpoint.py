@@ -148,7 +148,7 @@ def _own_block(
         calibration = Calibration(
             labels=labels,
             unknown=unknown or tuple(label for label in labels if label in {"other", "unknown"}),
-            temperatures=_temperatures(block.get("temperature", [[1.0, 1.0]])),
+            temperatures=_temperatures(block.get("temperature") or [[1.0, 1.0]]),
             unknown_temperatures=_temperatures(block.get("unknown_temperature", [])),
             und_threshold=float(block.get("und_threshold", 0.5)),
         )

@@ -1,13 +1,15 @@
 """Kinds of conversation: who speaks when, and what is heard in between.
 
-start     one turn of one speaker, after a little silence
-one       one language throughout, speakers taking turns
-noisy     the same, in noise 10 dB below the speech
-turns     the language changes with the speaker, every 3-20 s
-inside    the language changes within a stretch of speech, without a pause
-mixed     turns, with music, noise, silence and unknown languages in between
-unknown   languages that the model does not know, and no other
-nothing   noise, music, hum and silence; nobody speaks
+The kinds:
+
+    start     one turn of one speaker, after a little silence
+    one       one language throughout, speakers taking turns
+    noisy     the same, in noise 10 dB below the speech
+    turns     the language changes with the speaker, every 3-20 s
+    inside    the language changes within a stretch of speech, without a pause
+    mixed     turns, with music, noise, silence and unknown languages in between
+    unknown   languages that the model does not know, and no other
+    nothing   noise, music, hum and silence; nobody speaks
 """
 
 from __future__ import annotations

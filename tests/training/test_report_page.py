@@ -12,13 +12,13 @@ import pytest
 from langidd.errors import LangiddError
 from langidd.values import Calibration
 from training.calibrate import fit
+from training.common_voice import COLUMNS
 from training.evaluate import Evaluation
 from training.figures import figures
 from training.observations import Observations
 from training.pictures import training_curves
 from training.report import Material, training_history, write_report
 from training.results import write_results
-from training.synthetic import COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path

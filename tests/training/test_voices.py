@@ -96,8 +96,12 @@ def test_clips_of_people_get_other_voices(tmp_path: Path):
     assert sorted(map(of_the_man.count, set(of_the_man))) == [7 - CLIPS_A_VOICE, CLIPS_A_VOICE]
     assert not any("judge" in clip.speaker for clip in clips)
     before = {clip.path: clip.path.stat().st_mtime_ns for clip in clips}
-    CliRunner().invoke(app, ["revoice", str(out), "--data", str(data), "--workers", "1"])
+    again = ["revoice", str(out), "--data", str(data), "--workers", "1"]
+    CliRunner().invoke(app, again)
     assert before == {path: path.stat().st_mtime_ns for path in before}
+    # Other voices are other files: none of the old ones passes for one of them.
+    assert CliRunner().invoke(app, [*again, "--seed", "18"]).exit_code == 0
+    assert not {clip.path for clip in read_corpora([out], ["uz"])} & set(before)
 
 
 def test_rhvoice_speaks_by_several_voices(tmp_path: Path):
@@ -137,6 +141,7 @@ def test_a_voice_that_rhvoice_does_not_have_is_said_in_one_line():
     [
         (["--engine", "rhvoice", "--catalogues", ".", "--languages", "uz"], "no free voice"),
         (["--engine", "rhvoice"], "give --catalogues"),
+        (["--engine", "rhvoice", "--catalogues", ".", "--variants", "m1"], "nor --variants"),
         (["--engine", "festival"], "neither espeak nor rhvoice"),
     ],
 )
