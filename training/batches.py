@@ -36,6 +36,10 @@ class Sampling:
     `language_weights`: how much of each class. `temper`: 1 draws corpora by their
     minutes, 0 all alike. `corpus_weights`: a factor for some corpora. `synthetic`: the
     share of every class, the same for all, that is synthesised where there is any.
+    `onset` and `ending`: the share of windows that begin where a clip's speech begins, and
+    that end where it ends. A listener's first window is always of that kind, and a random
+    place in a clip of many seconds next to never is: without it a voice that sets in is what
+    the languages sound like of which there are single words.
     """
 
     lengths_s: tuple[float, ...] = (0.8, 1.1, 2.0, 3.0, 4.0, 6.0, 10.0)
@@ -47,7 +51,12 @@ class Sampling:
     temper: float = 0.5
     corpus_weights: Mapping[str, float] = field(default_factory=dict)
     synthetic: float = 0.15
+    onset: float = 0.0
+    ending: float = 0.0
 
+
+ONSET_SPREAD_S: Final = 0.15
+"""How far into a clip a window at its onset may begin: what `prepare` keeps before speech."""
 
 SYNTHETIC: Final = "espeak-ng"
 """The corpus that `speak` writes."""
@@ -199,7 +208,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
     def _joined(self, clips: Sequence[StoredClip], samples: int, rng: np.random.Generator) -> Sound:
         """Join clips of one speaker, with short pauses, repeated where they are too few."""
         if clips[0].samples >= samples:
-            start = int(rng.integers(clips[0].samples - samples + 1))
+            start = self._start(clips[0].samples - samples, rng)
             return self._store.samples(clips[0], start, samples)
         parts, have = [], 0
         while have < samples:
@@ -209,8 +218,17 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
                 parts += [piece, pause]
                 have += len(piece) + len(pause)
         sound = np.concatenate(parts)
-        start = int(rng.integers(len(sound) - samples + 1))
+        start = self._start(len(sound) - samples, rng)
         return sound[start : start + samples]
+
+    def _start(self, latest: int, rng: np.random.Generator) -> int:
+        """Where a window begins in a sound that has `latest` samples more than it."""
+        place = rng.random()
+        if place < self._sampling.onset:
+            return int(rng.integers(min(latest, int(ONSET_SPREAD_S * SAMPLE_RATE)) + 1))
+        if place < self._sampling.onset + self._sampling.ending:
+            return latest
+        return int(rng.integers(latest + 1))
 
     def _stranger(self, samples: int, rng: np.random.Generator) -> Sound:
         clips = self._drawer.clips(samples, rng)

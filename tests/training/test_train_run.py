@@ -17,12 +17,14 @@ from transformers import AutoModelForAudioClassification
 
 from langidd.classifier import load_classifier
 from langidd.errors import ConfigError
+from training.augment import Augmentation
 from training.average import average
 from training.batches import Batches, Sampling
 from training.corpus import read_corpora
+from training.features import log_mel
 from training.prepare import Preparation, prepare
 from training.presets import RECIPES, recipe
-from training.store import Store
+from training.store import Store, StoredClip, write_table
 from training.teacher import ask_teacher
 from training.train import build_trainer, train
 
@@ -260,6 +262,39 @@ def test_every_class_gets_its_share_whatever_its_corpora_hold(store: Store):
         assert drawn.count(language) / len(drawn) == pytest.approx(weight, abs=0.05)
     for joined in (drawer.clips(160_000, rng) for _ in range(50)):
         assert len({clip.speaker for clip in joined}) == 1
+
+
+@pytest.mark.parametrize(("onset", "ending"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.4, 0.1)])
+def test_as_many_windows_as_wanted_begin_and_end_with_a_clip(
+    tmp_path: Path, onset: float, ending: float
+):
+    # A low tone where the clip begins, a middle one where it ends, a high one between.
+    second = np.arange(16_000) / 16_000
+    low, middle, high = (np.sin(2 * np.pi * hertz * second) for hertz in (400, 1_500, 4_000))
+    sound = np.concatenate([low[:4_000], *[high] * 30, middle[:4_000]])
+    (sound * 20_000).astype(np.int16).tofile(tmp_path / "audio.i16")
+    write_table(
+        tmp_path, [StoredClip(0, len(sound), "uz", "uz", "corpus", "voice", "train", "a.ogg")]
+    )
+    store = Store(tmp_path)
+    sampling = Sampling(
+        lengths_s=(1.0,), length_weights=(1.0,), padded=0, seconds=100, onset=onset, ending=ending
+    )
+    untouched = Augmentation(clean=1.0, speed=0.0)
+    batches = Batches(
+        store, store.clips, ["uz"], sampling, untouched, length=4, seed=5, spec_augment=0
+    )
+    loudest = torch.cat([batches[index]["input_features"] for index in range(4)]).argmax(dim=1)
+    tones = [
+        torch.from_numpy(loudest_bin).median()
+        for loudest_bin in log_mel(torch.from_numpy(np.stack([low, middle, high])).float())
+        .argmax(dim=1)
+        .numpy()
+    ]
+    begins = (loudest[:, 2] - tones[0]).abs() <= 1
+    ends = (loudest[:, -3] - tones[1]).abs() <= 1
+    assert begins.float().mean() == pytest.approx(onset, abs=0.07)
+    assert ends.float().mean() == pytest.approx(ending, abs=0.07)
 
 
 def test_an_unknown_recipe_and_a_missing_store_say_what_there_is(tmp_path: Path):
