@@ -20,31 +20,30 @@ if TYPE_CHECKING:
 
 
 def balancing(
-    logits: Sequence[npt.NDArray[np.floating]], truth: npt.NDArray[np.integer]
+    heard: Sequence[tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]],
 ) -> npt.NDArray[np.float64]:
     """Find the biases `(classes,)` that make the right classes most likely; their mean is 0.
 
-    `logits`: the same clips cut to several lengths, `(clips, classes)` each; every length
-    has a temperature of its own, so that the long ones do not decide alone. Classes that
-    are not in `truth` keep theirs.
+    `heard`: for every length of speech the logits `(passages, classes)` and the right classes
+    `(passages,)`; each length has a temperature of its own, so that the long ones do not
+    decide alone. Classes that nobody speaks keep theirs.
     """
-    classes = logits[0].shape[1]
-    counts = np.bincount(truth, minlength=classes)
-    weights = 1 / counts[truth] / (counts > 0).sum()
-    rows = np.arange(len(truth))
+    classes = heard[0][0].shape[1]
+    counts = [np.bincount(truth, minlength=classes) for _, truth in heard]
+    spoken = np.sum(counts, axis=0) > 0
 
     def loss(point: npt.NDArray[np.float64]) -> float:
         total = 0.0
-        for heard, logarithm in zip(logits, point[classes:], strict=True):
-            scores = (heard + np.where(counts > 0, point[:classes], 0)) / np.exp(logarithm)
+        for (logits, truth), count, logarithm in zip(heard, counts, point[classes:], strict=True):
+            scores = (logits + np.where(spoken, point[:classes], 0)) / np.exp(logarithm)
             scores -= scores.max(axis=1, keepdims=True)
-            chance = scores[rows, truth] - np.log(np.exp(scores).sum(axis=1))
-            total -= float((weights * chance).sum())
+            chance = scores[np.arange(len(truth)), truth] - np.log(np.exp(scores).sum(axis=1))
+            total -= float((chance / count[truth]).sum()) / (count > 0).sum()
         # Adding one number to all changes nothing: hold on to the smallest.
         return total + 1e-4 * float((point**2).sum())
 
-    bounds = [(-6.0, 6.0)] * classes + [(-2.0, 2.0)] * len(logits)
+    bounds = [(-6.0, 6.0)] * classes + [(-2.0, 2.0)] * len(heard)
     start = np.zeros(len(bounds))
     found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x[:classes]
-    found = np.where(counts > 0, found, 0)
+    found = np.where(spoken, found, 0)
     return np.asarray(found - found.mean(), np.float64)

@@ -148,36 +148,42 @@ def at_setting(rows: Observations, calibration: Calibration) -> dict[str, Any]:
 
 
 def balanced_elsewhere(table: Observations, context: str) -> dict[str, float]:
-    """Accuracy by cut of clips as they are, the classes balanced on other speakers.
+    """Accuracy by cut of joined passages, the classes balanced on other speakers.
 
     A checkpoint's biases may have been fitted on this very split. Here they are fitted
     again, on one half of the speakers, and measured on the other, both ways. Empty where
     a language is missing from a half.
     """
-    heard = {cut: table.at(Setting("clips", cut, context=context)) for cut in BALANCE_CUTS}
-    heard = {cut: rows.where(np.isin(rows.language, rows.labels)) for cut, rows in heard.items()}
-    rows = heard[BALANCE_CUTS[0]]
-    if any(not np.array_equal(other.name, rows.name) for other in heard.values()):
-        return {}
-    first, truth = halves(rows), truth_index(rows)
-    columns = [rows.labels.index(language) for language in rows.targets]
-    if any(not set(rows.targets) <= set(map(str, rows.language[half])) for half in (first, ~first)):
-        return {}
-    best = {cut: np.empty(len(rows), int) for cut in heard}
-    for fitted_on in (first, ~first):
+    cuts = {cut: table.at(Setting(MATERIALS[0], cut, context=context)) for cut in BALANCE_CUTS}
+    cuts = {cut: rows.where(np.isin(rows.language, rows.labels)) for cut, rows in cuts.items()}
+    shortest = cuts[BALANCE_CUTS[0]]
+    one_half = np.unique(shortest.speaker[halves(shortest)])
+    targets = shortest.targets
+    columns = [shortest.labels.index(language) for language in targets]
+    best = {cut: np.full(len(rows), "", object) for cut, rows in cuts.items()}
+    for fitted_on_first in (True, False):
+        fitted_on = {
+            cut: np.isin(rows.speaker, one_half) == fitted_on_first for cut, rows in cuts.items()
+        }
+        if any(
+            not set(targets) <= set(map(str, rows.language[fitted_on[cut]]))
+            for cut, rows in cuts.items()
+        ):
+            return {}
         biases = balancing(
-            [other.logits[fitted_on].astype(np.float64) for other in heard.values()],
-            truth[fitted_on],
+            [
+                (rows.logits[fitted_on[cut]].astype(np.float64), truth_index(rows)[fitted_on[cut]])
+                for cut, rows in cuts.items()
+            ]
         )
-        for cut, other in heard.items():
-            scores = other.logits[~fitted_on] + biases
-            best[cut][~fitted_on] = scores[:, columns].argmax(axis=1)
-    targets = np.array(rows.targets)
-    known = np.isin(rows.language, rows.targets)
-    return {
-        cut: macro_accuracy(rows.language[known], targets[found[known]], rows.targets)
-        for cut, found in best.items()
-    }
+        for cut, rows in cuts.items():
+            scores = rows.logits[~fitted_on[cut]] + biases
+            best[cut][~fitted_on[cut]] = np.array(targets)[scores[:, columns].argmax(axis=1)]
+    result = {}
+    for cut, rows in cuts.items():
+        known = np.isin(rows.language, targets)
+        result[cut] = macro_accuracy(rows.language[known], best[cut][known], targets)
+    return result
 
 
 def _conditions(evaluation: Evaluation, material: str) -> dict[str, Any]:

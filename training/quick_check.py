@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from langidd.values import SAMPLE_RATE
 from training.corpus import OTHER
 from training.features import log_mel
+from training.passages import Passage, cut_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +38,12 @@ def quick_check(
     was_training = model.training
     model.eval()
     known = [label for label in labels if label != OTHER]
+    passages = dev_passages(store, clips)
     result: dict[str, float] = {}
     try:
         for length_s in lengths_s:
             probabilities = (
-                torch.from_numpy(dev_logits(model, store, clips, length_s, batch_s))
+                torch.from_numpy(window_logits(model, cut_all(passages, length_s), batch_s))
                 .softmax(dim=-1)
                 .numpy()
             )
@@ -77,17 +79,23 @@ def quick_check(
     return result
 
 
+def dev_passages(store: Store, clips: Sequence[StoredClip]) -> list[Passage]:
+    """The clips with their sound, as an evaluation holds them."""
+    return [
+        Passage(
+            store.samples(clip), clip.language, clip.locale, clip.corpus, clip.speaker, clip.path
+        )
+        for clip in clips
+    ]
+
+
 @torch.inference_mode()
-def dev_logits(
-    model: torch.nn.Module,
-    store: Store,
-    clips: Sequence[StoredClip],
-    length_s: float,
-    batch_s: float = 96.0,
+def window_logits(
+    model: torch.nn.Module, passages: Sequence[Passage], batch_s: float = 96.0
 ) -> np.ndarray:
-    """Logits `(clips, labels)` of each clip's first `length_s` seconds."""
+    """Logits `(passages, labels)` of passages of any lengths, each in whole tenths of a second."""
     tenth = SAMPLE_RATE // 10
-    lengths = [min(clip.samples // tenth * tenth, int(length_s * SAMPLE_RATE)) for clip in clips]
+    lengths = [len(passage.samples) // tenth * tenth for passage in passages]
     order = np.argsort(lengths, kind="stable")
     result: dict[int, np.ndarray] = {}
     position = 0
@@ -96,10 +104,10 @@ def dev_logits(
         size = max(1, int(batch_s * SAMPLE_RATE / length))
         rows = [index for index in order[position : position + size] if lengths[index] == length]
         position += len(rows)
-        sounds = np.stack([store.samples(clips[index])[:length] for index in rows])
+        sounds = np.stack([passages[index].samples[:length] for index in rows])
         with torch.autocast("cpu", torch.bfloat16):
             features = log_mel(torch.from_numpy(sounds))
             logits = model(input_features=features).logits.float()
         for index, row in zip(rows, logits.numpy(), strict=True):
             result[int(index)] = row
-    return np.stack([result[index] for index in range(len(clips))])
+    return np.stack([result[index] for index in range(len(passages))])

@@ -36,9 +36,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
         found = ", ".join(
             f"{percent(value)} at {cut} s" for cut, value in figures["balance"].items()
         )
-        console.print(
-            f"Clips as they are, classes balanced on the other half of the speakers: {found}"
-        )
+        console.print(f"Joined, classes balanced on the other half of the speakers: {found}")
 
 
 def tables(figures: dict[str, Any]) -> Iterator[Table]:

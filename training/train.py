@@ -128,6 +128,7 @@ def build_trainer(
         store=store,
         recipe=recipe,
         dev=_few(dev_clips, seed),
+        balanced_on=dev_clips,
         labels=labels,
         model_init=_model_maker(checkpoint, labels, recipe, start, heads),
         args=arguments,

@@ -12,7 +12,8 @@ from transformers import Trainer
 from training.balance import balancing
 from training.corpus import OTHER
 from training.model import TrimmedWhisper, parameter_groups
-from training.quick_check import dev_logits, quick_check
+from training.passages import join_short
+from training.quick_check import dev_passages, quick_check, window_logits
 from training.running_mean import RunningMean, unwrapped
 from training.teacher import LANGUAGES, blended
 
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 
 BALANCE_S: Final = (1.0, 2.0, 3.0)
-"""The lengths of speech at which the classes are balanced."""
+"""How much speech the classes are balanced on: short clips of a speaker are joined, for where
+one language has words and another has sentences, a length would stand for a language."""
 
 
 class LanguageTrainer(Trainer):  # type: ignore[misc]
     """`Trainer` whose items are batches and whose evaluation is `quick_check`.
 
+    `dev` is checked while training runs, `balanced_on` is what the shipped biases are fitted on.
     `args.learning_rate`, `args.weight_decay` and `args.label_smoothing_factor` are the
     top layer's rate and what they say; so a search can draw them.
     """
@@ -40,6 +43,7 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
         store: Store,
         recipe: Recipe,
         dev: Sequence[StoredClip],
+        balanced_on: Sequence[StoredClip],
         labels: Sequence[str],
         **keywords: Any,
     ) -> None:
@@ -47,6 +51,7 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
         self._store = store
         self._recipe = recipe
         self._dev = dev
+        self._balanced_on = balanced_on
         self._classes = list(labels)
         self.running_mean = RunningMean(recipe.ema) if recipe.ema else None
         if self.running_mean is not None:
@@ -130,15 +135,20 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
     def shipped_weights(self) -> dict[str, torch.Tensor]:
         """The stock model's weights: the running mean, blended and balanced."""
         weights = self._blended_weights()
-        if not self._recipe.balanced or not self._dev:
+        if not self._recipe.balanced or not self._balanced_on:
             return weights
         model = TrimmedWhisper(unwrapped(self.model).config)
         model.load_state_dict(weights)
         model.eval()
-        known = [clip for clip in self._dev if clip.language in self._classes]
-        heard = [dev_logits(model, self._store, known, length_s) for length_s in BALANCE_S]
-        truth = np.array([self._classes.index(clip.language) for clip in known])
-        biases = balancing(heard, truth)
+        passages = dev_passages(
+            self._store, [clip for clip in self._balanced_on if clip.language in self._classes]
+        )
+        heard = []
+        for length_s in BALANCE_S:
+            joined = join_short(passages, length_s)
+            truth = np.array([self._classes.index(passage.language) for passage in joined])
+            heard.append((window_logits(model, joined), truth))
+        biases = balancing(heard)
         if OTHER in self._classes:
             biases[self._classes.index(OTHER)] += np.log(self._recipe.other_prior)
         weights["classifier.bias"] = weights["classifier.bias"] + torch.from_numpy(biases).float()

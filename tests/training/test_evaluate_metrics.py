@@ -141,7 +141,7 @@ def one_bias_short(speakers: int) -> Observations:
     language, speaker, cut = (np.array(column) for column in zip(*rows, strict=True))
     right = np.array([[2.0 * (name == label) for label in labels] for name in language])
     logits = right + draw.normal(0, 0.3, right.shape) - np.array([0.0, 3.0, 0.0])
-    values = {"corpus": "c", "material": "clips", "condition": "clean", "context": "trimmed"}
+    values = {"corpus": "c", "material": "joined", "condition": "clean", "context": "trimmed"}
     same = {name: np.full(len(rows), value) for name, value in values.items()}
     return Observations(
         labels,
