@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def average(
     store: Store,
-    runs: Sequence[Path],
+    runs: Mapping[Path, float],
     directory: Path,
     *,
     checkpoint: str,
@@ -38,9 +38,10 @@ def average(
 ) -> Path:
     """Average the runs' last checkpoints and package them; gives `directory / "model"`.
 
-    `store`, `checkpoint`, `languages` and `recipe` as they were trained with. The biases
-    are balanced and the teacher's share is added after the averaging. Raises ConfigError
-    where a run has no checkpoint, or the runs are not of one kind.
+    `runs`: each with the weight it has in the average. `store`, `checkpoint`, `languages`
+    and `recipe` as they were trained with. The biases are balanced and the teacher's share is
+    added after the averaging. Raises ConfigError where a run has no checkpoint, or the runs
+    are not of one kind.
     """
     trainer = build_trainer(
         store, directory / "checkpoints", checkpoint=checkpoint, languages=languages, recipe=recipe
@@ -55,7 +56,15 @@ def average(
                 f"{run}: its weights are not of the same kind; runs must share the checkpoint, "
                 "the data, the recipe's layers and the languages"
             )
-    mean = {name: torch.stack([part[name] for part in parts]).mean(dim=0) for name in wanted}
+    total = sum(runs.values())
+    shares = [weight / total for weight in runs.values()]
+    mean = {
+        name: sum(
+            (share * part[name] for share, part in zip(shares, parts, strict=True)),
+            torch.zeros_like(parts[0][name]),
+        )
+        for name in wanted
+    }
     trainer.model.load_state_dict(mean)
     trainer.running_mean = None
     packaged = directory / "model"

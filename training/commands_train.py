@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -202,7 +203,10 @@ def train(  # noqa: PLR0917 - typer calls it by name
 def average(  # noqa: PLR0917 - typer calls it by name
     name: RunName,
     run: Annotated[
-        list[str], typer.Option(help="Run whose last checkpoint to take in (repeatable).")
+        list[str],
+        typer.Option(
+            help="Run whose last checkpoint to take in (repeatable); NAME:3 counts three times."
+        ),
     ],
     data: Annotated[str, typer.Option(help="Run whose prepared data they were trained on.")],
     checkpoint: Annotated[
@@ -219,13 +223,24 @@ def average(  # noqa: PLR0917 - typer calls it by name
 
     packaged = together(
         Store(runs / data),
-        [runs / one for one in run],
+        {runs / one: weight for one, weight in map(_weighted, run)},
         runs / name,
         checkpoint=checkpoint,
         languages=languages.split(","),
         recipe=recipe(preset),
     )
     typer.echo(str(packaged))
+
+
+def _weighted(run: str) -> tuple[str, float]:
+    name, _, said = run.partition(":")
+    try:
+        weight = float(said or 1)
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < inf:
+        raise ConfigError(f"--run {run}: {said!r} is no weight; write NAME or NAME:3")
+    return name, weight
 
 
 def push(

@@ -14,12 +14,14 @@ import pytest
 import torch
 from tiny_whisper import write_tiny_whisper
 from transformers import AutoModelForAudioClassification
+from typer.testing import CliRunner
 
 from langidd.classifier import load_classifier
 from langidd.errors import ConfigError
 from training.augment import Augmentation
 from training.average import average
 from training.batches import Batches, Sampling
+from training.cli import app
 from training.corpus import read_corpora
 from training.features import log_mel
 from training.prepare import Preparation, prepare
@@ -213,19 +215,43 @@ def test_the_average_of_two_runs_lies_in_their_middle(store: Store, whisper: Pat
             **keywords,
         )
     runs = [tmp_path / "short", tmp_path / "long"]
-    packaged = average(store, runs, tmp_path / "both", recipe=plain, **keywords)
-    one, two, middle = (
+    packaged = [
+        average(store, dict(zip(runs, weights, strict=True)), out, recipe=plain, **keywords)
+        for weights, out in (((1, 1), tmp_path / "both"), ((1, 3), tmp_path / "nearer"))
+    ]
+    one, two, middle, nearer = (
         AutoModelForAudioClassification.from_pretrained(path, dtype=torch.float32).state_dict()
-        for path in (*(run / "model" for run in runs), packaged)
+        for path in (*(run / "model" for run in runs), *packaged)
     )
     assert any(not torch.equal(one[name], two[name]) for name in one)
-    for name, value in middle.items():
-        assert torch.allclose(value, (one[name] + two[name]) / 2, atol=2e-3), name
+    for name in one:
+        for found, share in ((middle, 0.5), (nearer, 0.75)):
+            wanted = (1 - share) * one[name] + share * two[name]
+            assert torch.allclose(found[name], wanted, atol=2e-3), name
 
     with pytest.raises(ConfigError, match="nowhere: no checkpoint"):
-        average(store, [tmp_path / "nowhere"], tmp_path / "none", recipe=plain, **keywords)
+        average(store, {tmp_path / "nowhere": 1}, tmp_path / "none", recipe=plain, **keywords)
     with pytest.raises(ConfigError, match="not of the same kind"):
-        average(store, runs, tmp_path / "none", recipe=replace(plain, finer_weight=0), **keywords)
+        average(
+            *(store, dict.fromkeys(runs, 1), tmp_path / "none"),
+            recipe=replace(plain, finer_weight=0),
+            **keywords,
+        )
+
+
+@pytest.mark.parametrize("run", ["short", "short:3"])
+def test_average_looks_for_the_run_that_is_named_before_the_weight(
+    run: str, store: Store, whisper: Path, tmp_path: Path
+):
+    given = ["--data", str(store.directory), "--runs", str(tmp_path), "--checkpoint", str(whisper)]
+    result = CliRunner().invoke(app, ["average", "x", "--run", run, *given])
+    assert str(result.exception).startswith(f"{tmp_path / 'short'}: no checkpoint")
+
+
+@pytest.mark.parametrize("run", ["short:much", "short:0", "short:-1", "short:nan", "short:inf"])
+def test_average_names_a_weight_that_is_none(run: str, store: Store):
+    result = CliRunner().invoke(app, ["average", "x", "--run", run, "--data", str(store.directory)])
+    assert "is no weight; write NAME or NAME:3" in result.output + str(result.exception)
 
 
 def test_batches_are_the_same_for_the_same_seed_and_hold_what_they_say(store: Store):
