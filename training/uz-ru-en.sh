@@ -9,12 +9,12 @@
 # rhvoice-brazilian-portuguese), and gettext catalogues in CATALOGUES for them to read from,
 # as a desktop in many languages has them. The seeds are fixed; every step
 # goes on where it was stopped. Two runs from one start are averaged: a short one, and a
-# long one in two processes, whose steps are of twice the speech.
+# long one in two processes, whose steps are of twice the speech and which counts four times.
 set -eu
 speech=$1 encoder=$2 whisper=$3 runs=${4:-runs}
 catalogues=${CATALOGUES:-/usr/share/locale} utterances=${UTTERANCES:-350}
 voiced=${VOICED:-2600} revoiced=${REVOICED:-900}
-short=${SHORT:-2100} long=${LONG:-10000}
+short=${SHORT:-2100} long=${LONG:-13000}
 
 langidd-train speak "$runs/espeak-near" --catalogues "$catalogues" \
     --per-language "$utterances" --languages uz,ru,en,az,kk,ky,tr,tt,tk,ug,ba
@@ -41,6 +41,6 @@ langidd-train train uz-ru-en-short --data uz-ru-en --runs "$runs" --checkpoint "
 OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 "$(command -v langidd-train)" \
     train uz-ru-en-long --data uz-ru-en --runs "$runs" --checkpoint "$encoder" \
     --preset teacher --seed 1 --steps "$long"
-langidd-train average uz-ru-en --run uz-ru-en-short --run uz-ru-en-long --data uz-ru-en \
+langidd-train average uz-ru-en --run uz-ru-en-short --run uz-ru-en-long:4 --data uz-ru-en \
     --runs "$runs" --checkpoint "$encoder" --preset teacher
 langidd-train calibrate --model "$runs/uz-ru-en/model" --data "$speech"
