@@ -112,9 +112,7 @@ def score(
         raise ConfigError("score: give recordings, or a directory of them (or --make-mix DIR)")
     if rule not in RULES:
         raise ConfigError(f"--rule {rule}: give one of {', '.join(RULES)}")
-    from rich.console import Console
-
-    from langidd.scoring.report import as_object, tables
+    from langidd.scoring.report import as_object, show, tables
     from langidd.scoring.tune import Material, tallies
 
     loaded = load(
@@ -133,9 +131,7 @@ def score(
     if as_json:
         typer.echo(json.dumps(as_object(results), ensure_ascii=False))
         return
-    console = Console()
-    for table in tables(results):
-        console.print(table)
+    show(tables(results))
 
 
 def load(config: Path | None, flags: dict[str, Any]) -> Settings:

@@ -100,10 +100,9 @@ def tune(
 
 
 def _show(points: Sequence[Point]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from langidd.scoring.report import number
+    from langidd.scoring.report import number, show
     from langidd.scoring.tune import FIGURES
 
     shown = Table("rule")
@@ -111,4 +110,4 @@ def _show(points: Sequence[Point]) -> None:
         shown.add_column(name.replace("_", " "), justify="right")
     for point in points:
         shown.add_row(point.name, *(number(point.figures[name]) for name, _, _ in FIGURES))
-    Console().print(shown)
+    show([shown])
