@@ -38,7 +38,7 @@ def quick_check(
     was_training = model.training
     model.eval()
     known = [label for label in labels if label != OTHER]
-    passages = dev_passages(store, clips)
+    passages = dev_passages(store, clips, max(lengths_s))
     result: dict[str, float] = {}
     try:
         for length_s in lengths_s:
@@ -79,11 +79,13 @@ def quick_check(
     return result
 
 
-def dev_passages(store: Store, clips: Sequence[StoredClip]) -> list[Passage]:
-    """The clips with their sound, as an evaluation holds them."""
+def dev_passages(store: Store, clips: Sequence[StoredClip], longest_s: float) -> list[Passage]:
+    """The first `longest_s` of each clip, as an evaluation holds them."""
+    samples = round(longest_s * SAMPLE_RATE)
     return [
         Passage(
-            store.samples(clip), clip.language, clip.locale, clip.corpus, clip.speaker, clip.path
+            store.samples(clip, 0, samples),
+            *(clip.language, clip.locale, clip.corpus, clip.speaker, clip.path),
         )
         for clip in clips
     ]

@@ -6,7 +6,7 @@ import json
 import os
 import random
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from transformers import TrainingArguments
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
     from training.presets import Recipe
     from training.store import Store, StoredClip
+
+CHECKED_CLIPS: Final = 100
+"""Of each locale and corpus of the dev split: a check while training runs stays quick."""
+BALANCED_CLIPS: Final = 400
+"""The same for the biases of the classes; their sound is in memory, 3 s of each clip."""
 
 
 def train(
@@ -127,8 +132,8 @@ def build_trainer(
     return LanguageTrainer(
         store=store,
         recipe=recipe,
-        dev=_few(dev_clips, seed),
-        balanced_on=dev_clips,
+        dev=_few(dev_clips, seed, CHECKED_CLIPS),
+        balanced_on=_few(dev_clips, seed, BALANCED_CLIPS),
         labels=labels,
         model_init=_model_maker(checkpoint, labels, recipe, start, heads),
         args=arguments,
@@ -210,13 +215,17 @@ def _arguments(checkpoints: Path, recipe: Recipe, *, seed: int, workers: int) ->
     )
 
 
-def _few(clips: Sequence[StoredClip], seed: int, most: int = 100) -> list[StoredClip]:
-    """At most so many clips of each locale and corpus: a quick check stays quick."""
+def _few(clips: Sequence[StoredClip], seed: int, most: int) -> list[StoredClip]:
+    """At most so many clips of each locale and corpus."""
     draw = random.Random(seed)  # noqa: S311 (a reproducible draw, no secret)
     groups: dict[tuple[str, str], list[StoredClip]] = {}
     for clip in clips:
         groups.setdefault((clip.locale, clip.corpus), []).append(clip)
-    return [clip for found in groups.values() for clip in draw.sample(found, min(most, len(found)))]
+    return [
+        clip
+        for found in groups.values()
+        for clip in (draw.sample(found, most) if len(found) > most else found)
+    ]
 
 
 def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -135,17 +135,17 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
     def shipped_weights(self) -> dict[str, torch.Tensor]:
         """The stock model's weights: the running mean, blended and balanced."""
         weights = self._blended_weights()
-        if not self._recipe.balanced or not self._balanced_on:
+        known = [clip for clip in self._balanced_on if clip.language in self._classes]
+        if not self._recipe.balanced or not known:
             return weights
         model = TrimmedWhisper(unwrapped(self.model).config)
         model.load_state_dict(weights)
         model.eval()
-        passages = dev_passages(
-            self._store, [clip for clip in self._balanced_on if clip.language in self._classes]
-        )
+        passages = dev_passages(self._store, known, max(BALANCE_S))
         heard = []
         for length_s in BALANCE_S:
-            joined = join_short(passages, length_s)
+            # Where nobody says so much: the clips as they are.
+            joined = join_short(passages, length_s) or passages
             truth = np.array([self._classes.index(passage.language) for passage in joined])
             heard.append((window_logits(model, joined), truth))
         biases = balancing(heard)

@@ -254,6 +254,28 @@ def test_average_names_a_weight_that_is_none(run: str, store: Store):
     assert "is no weight; write NAME or NAME:3" in result.output + str(result.exception)
 
 
+def test_a_dev_split_of_half_seconds_balances_the_classes_too(
+    store: Store, whisper: Path, tmp_path: Path
+):
+    short = Store(store.directory)
+    short.clips = [
+        replace(clip, samples=8_000, speaker=str(number)) if clip.split == "dev" else clip
+        for number, clip in enumerate(store.clips)
+    ]
+    weights = {}
+    for balanced in (False, True):
+        trainer = build_trainer(
+            *(short, tmp_path / str(balanced)),
+            checkpoint=str(whisper),
+            languages=LANGUAGES,
+            recipe=small(balanced=balanced, other_prior=1.0),
+        )
+        weights[balanced] = trainer.shipped_weights()
+    moved = weights[True]["classifier.bias"] - weights[False]["classifier.bias"]
+    assert torch.isfinite(moved).all()
+    assert moved.abs().max() > 1e-3
+
+
 def test_batches_are_the_same_for_the_same_seed_and_hold_what_they_say(store: Store):
     clips = [clip for clip in store.clips if clip.split == "train"]
     labels = [*LANGUAGES, "other"]
