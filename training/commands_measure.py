@@ -135,8 +135,7 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
 
     Exits with 0 whether or not the bars are met: the table says which are.
     """
-    from rich.console import Console
-
+    from langidd.scoring.report import table_console
     from training.evaluate import Plan, reread
     from training.evaluate import evaluate as ask
     from training.figures import figures
@@ -165,7 +164,7 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     )
     found = figures(evaluation, split=split)
     found["limit"] = limit
-    show(found, Console())
+    show(found, table_console())
     if out is not None:
         write_results(out, found, evaluation.observations)
     if into is not None:

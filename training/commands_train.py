@@ -221,9 +221,12 @@ def average(  # noqa: PLR0917 - typer calls it by name
     from training.presets import recipe
     from training.store import Store
 
+    weights = dict(map(_weighted, run))
+    if len(weights) < len(run):
+        raise ConfigError("--run: a run is named twice; write NAME:2 to let it count twice")
     packaged = together(
         Store(runs / data),
-        {runs / one: weight for one, weight in map(_weighted, run)},
+        {runs / one: weight for one, weight in weights.items()},
         runs / name,
         checkpoint=checkpoint,
         languages=languages.split(","),

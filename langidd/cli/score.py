@@ -112,7 +112,7 @@ def score(
         raise ConfigError("score: give recordings, or a directory of them (or --make-mix DIR)")
     if rule not in RULES:
         raise ConfigError(f"--rule {rule}: give one of {', '.join(RULES)}")
-    from langidd.scoring.report import as_object, show, tables
+    from langidd.scoring.report import as_object, table_console, tables
     from langidd.scoring.tune import Material, tallies
 
     loaded = load(
@@ -131,7 +131,9 @@ def score(
     if as_json:
         typer.echo(json.dumps(as_object(results), ensure_ascii=False))
         return
-    show(tables(results))
+    console = table_console()
+    for table in tables(results):
+        console.print(table)
 
 
 def load(config: Path | None, flags: dict[str, Any]) -> Settings:

@@ -102,7 +102,7 @@ def tune(
 def _show(points: Sequence[Point]) -> None:
     from rich.table import Table
 
-    from langidd.scoring.report import number, show
+    from langidd.scoring.report import number, table_console
     from langidd.scoring.tune import FIGURES
 
     shown = Table("rule")
@@ -110,4 +110,4 @@ def _show(points: Sequence[Point]) -> None:
         shown.add_column(name.replace("_", " "), justify="right")
     for point in points:
         shown.add_row(point.name, *(number(point.figures[name]) for name, _, _ in FIGURES))
-    show([shown])
+    table_console().print(shown)

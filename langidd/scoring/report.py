@@ -12,7 +12,7 @@ from langidd.scoring.bars import against_bars
 from langidd.scoring.figures import figures, reliability, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from langidd.scoring.figures import Figure
     from langidd.scoring.score import Tally
@@ -22,13 +22,12 @@ PIPED_WIDTH: Final = 230
 """Columns of text where no terminal says how many it has: the widest table needs them."""
 
 
-def show(shown: Iterable[Table]) -> None:
-    """Print tables, as wide as the terminal; into a file or a pipe with no cell cut short."""
+def table_console() -> Console:
+    """Give standard output for tables: as wide as the terminal; in a pipe no cell is cut short."""
     console = Console()
     if not console.is_terminal:
         console.width = PIPED_WIDTH
-    for table in shown:
-        console.print(table)
+    return console
 
 
 def kinds(tallies: Sequence[Tally]) -> dict[str, list[Tally]]:

@@ -97,6 +97,7 @@ def test_evaluation_says_everything_that_was_asked(ran: Ran):
     assert {"trimmed", "padded", "difference"} <= set(found["contexts"]["clips"])
     assert len(found["bars"]) == 12
     assert "Other languages" in printed
+    assert "…" not in printed
 
 
 def test_figures_follow_from_the_kept_scores(ran: Ran):
