@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from langidd.config import Settings
-from langidd.daemon import Daemon
+from langidd.service.daemon import Daemon
 
 if TYPE_CHECKING:
-    from langidd.values import Decision, Health
+    from langidd.types import Decision, Health
 
 RECORDING: Final = Path(__file__).parent.parent / "langidd" / "demo" / "conversation.ogg"
 TRUTH: Final = ((0.5, "uz"), (9.44, "ru"), (22.52, "en"))

@@ -24,12 +24,10 @@ from pathlib import Path
 import torch
 
 from langidd.config import load_settings
-from langidd.daemon import Daemon
+from langidd.service.daemon import Daemon
+from tests.support.tiny_model import write_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("", "faults")]
-
-from tiny_model import write_tiny_model  # noqa: E402 - the path comes first
 
 RECORDING = ROOT / "langidd" / "demo" / "conversation.ogg"
 HOUR_S = 3600.0

@@ -16,10 +16,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from langidd.values import SAMPLE_RATE
-from training.corpus import OTHER
-from training.listeners import known_targets, open_listener
-from training.passages import read_passages
+from langidd.types import SAMPLE_RATE
+from langidd_training.data.corpus import OTHER
+from langidd_training.evaluation.listeners import known_targets, open_listener
+from langidd_training.evaluation.passages import read_passages
 
 LANGUAGES: Final = ("uz", "ru", "en")
 BEGINS_S: Final = (0.0, 0.2, 0.4, 0.6, 1.0, 1.5)

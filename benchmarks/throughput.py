@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-from langidd.classifier import load_classifier
-from langidd.classifier.checkpoint import locate
-from langidd.values import SAMPLE_RATE
+from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_checkpoint import locate
+from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from langidd.logs import Handler
+from langidd.observability.logging import Handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

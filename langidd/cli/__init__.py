@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -48,7 +47,7 @@ def first_of(group: BaseExceptionGroup[LangiddError]) -> LangiddError:
 
 
 def _tell(error: LangiddError) -> None:
-    from langidd.logs import final_line
+    from langidd.observability.logging import final_line
 
     typer.echo(final_line(str(error)), err=True)
 
@@ -97,11 +96,6 @@ def _register() -> None:
     for name in ("demo", "devices", "listen", "classify", "check", "run"):
         module = importlib.import_module(f"langidd.cli.{name}")
         app.command(name)(getattr(module, name))
-    for name in ("score", "tune"):
-        # Their files belong to langidd.scoring's wrappers; each is a plain function.
-        if find_spec(f"langidd.cli.{name}") is not None:
-            module = importlib.import_module(f"langidd.cli.{name}")
-            app.command(name)(getattr(module, name))
     app.add_typer(importlib.import_module("langidd.cli.service").app, name="service")
 
 

@@ -35,9 +35,9 @@ def check(
 
         langidd check --config /etc/langidd/config.toml
     """
-    from langidd.checking import check_all
     from langidd.config import load_settings
-    from langidd.logs import configure_logs
+    from langidd.observability.logging import configure_logs
+    from langidd.service.preflight import check_all
 
     flags = nested({**assignments(settings), "log.level": log_level})
     loaded = load_settings(config, flags, defaults={"log": {"level": "error"}})

@@ -27,8 +27,8 @@ from langidd.errors import ConfigError, LangiddError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from langidd.classify import FileResult
     from langidd.config import Settings
+    from langidd.service.offline import FileResult
 
 
 def classify(
@@ -62,7 +62,7 @@ def classify(
     if as_json and as_csv:
         raise ConfigError("--json and --csv are both given; one is allowed")
     from langidd.config import load_settings
-    from langidd.logs import configure_logs
+    from langidd.observability.logging import configure_logs
 
     flags = nested(
         {
@@ -101,8 +101,8 @@ def _results(
         TimeElapsedColumn,
     )
 
-    from langidd.classifier import load_classifier
-    from langidd.classify import classify_file
+    from langidd.model.whisper import load_classifier
+    from langidd.service.offline import classify_file
 
     chosen = settings.model
     columns = (

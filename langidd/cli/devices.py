@@ -19,7 +19,7 @@ def devices(
 
         langidd listen --device "USB Audio"
     """
-    from langidd.sources.microphone import list_microphones
+    from langidd.audio.microphone import list_microphones
 
     found = list_microphones()
     if as_json:

@@ -123,7 +123,7 @@ def listen(
     )
     from langidd.cli.view import open_view
     from langidd.config import load_settings
-    from langidd.logs import configure_logs
+    from langidd.observability.logging import configure_logs
 
     # The view says what the log would say. The service may run beside us on this machine: two
     # nodes of one name would take the broker's connection from each other.
@@ -138,7 +138,7 @@ def listen(
 
 
 async def _listen(settings: Settings, view: View, *, publish: bool) -> None:
-    from langidd.daemon import Daemon
+    from langidd.service.daemon import Daemon
 
     daemon = Daemon(
         settings,
@@ -160,7 +160,7 @@ def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
 
 
 def _usable(name: str, otherwise: str) -> str:
-    from langidd.mqtt.topics import slug
+    from langidd.publish.mqtt.topics import slug
 
     try:
         slug(name)

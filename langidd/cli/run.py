@@ -27,7 +27,7 @@ def run(
         langidd check --config config.toml && langidd run --config config.toml
         langidd run -c config.toml -s log.format=json -s http.port=9123
     """
-    from langidd.service import serve
+    from langidd.service.runner import serve
 
     flags = nested({**assignments(settings), "log.level": log_level})
     status = asyncio.run(serve(config, flags))

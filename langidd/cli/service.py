@@ -41,7 +41,7 @@ def install(
         sudo langidd service install --microphone
         sudo systemctl enable --now langidd
     """
-    from langidd.systemd.installation import install as put
+    from langidd.service.unit.installation import install as put
 
     chosen = {"microphone": microphone, "gpu": gpu, "internet": internet}
     drop_ins = [name for name, wanted in chosen.items() if wanted]
@@ -52,7 +52,7 @@ def install(
 @app.command()
 def uninstall(*, dry_run: DryRun = False, root: Root = Path("/")) -> None:
     """Take the unit and its drop-ins away; the configuration and the state stay."""
-    from langidd.systemd.installation import uninstall as take
+    from langidd.service.unit.installation import uninstall as take
 
     for line in take(root, dry_run=dry_run):
         typer.echo(line)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import typer
 
-from langidd.mqtt.messages import ratio, timestamp
-from langidd.values import NO_SPEECH, UNCERTAIN
+from langidd.publish.messages import ratio, timestamp
+from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import RenderableType
 
-    from langidd.values import Decision, Health, Scores
+    from langidd.types import Decision, Health, Scores
 
 CHANGES_SHOWN: Final = 8
 BARS_SHOWN: Final = 8
@@ -77,7 +77,7 @@ def clock_time(moment: float) -> str:
 
 
 class LineView:
-    """One plain line for each change, end of a stretch and state of the source."""
+    """One plain line for each change, end of a segment and state of the source."""
 
     def __init__(self) -> None:
         self._state = ""

@@ -22,10 +22,10 @@ from langidd.config.fields import (
     Unit,
     read_secret,
 )
+from langidd.decision.presets import PRESETS, DeciderSettings, decider_settings
 from langidd.errors import ConfigError
-from langidd.mqtt.topics import slug, slugs
-from langidd.presets import PRESETS, DeciderSettings, decider_settings
-from langidd.secrets import redact_url, url_secrets
+from langidd.observability.redaction import redact_url, url_secrets
+from langidd.publish.mqtt.topics import slug, slugs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,11 +73,11 @@ class VadSettings(Table):
     """WebRTC's: 0 lets most through, 3 least."""
     threshold: Unit = 0.5
     """Silero's: the probability from which a frame is speech."""
-    hang_over_s: Annotated[float, Field(ge=0.03, le=10)] = 0.5
-    """A pause this long ends a stretch of speech."""
+    min_silence_s: Annotated[float, Field(ge=0.03, le=10)] = 0.5
+    """A pause this long ends a speech segment."""
     min_speech_s: Annotated[float, Field(ge=0, le=10)] = 0.25
     """Shorter bursts are no speech."""
-    padding_s: Annotated[float, Field(ge=0, le=5)] = 0.2
+    prefix_padding_s: Annotated[float, Field(ge=0, le=5)] = 0.2
     """Sound kept from before the onset."""
 
 
@@ -89,7 +89,7 @@ class WindowSettings(Table):
     length_s: Annotated[float, Field(ge=0.5, le=30)] = 2.0
     """The most that a window holds."""
     first_s: Annotated[float, Field(ge=0.1, le=30)] = 1.0
-    """Speech before the first window of a stretch."""
+    """Speech before the first window of a segment."""
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -103,7 +103,7 @@ class WindowSettings(Table):
 
 
 class DecisionSettings(Table):
-    """How sure is sure: a preset, and numbers that replace the preset's (langidd.presets)."""
+    """A preset, and numbers that replace the preset's (langidd.decision.presets)."""
 
     preset: Text = "balanced"
     """A set of all the numbers below."""

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from langidd.config import Settings
-from langidd.daemon import Daemon
-from langidd.logs import configure_logs
-from langidd.mqtt.broker import EmbeddedBroker
+from langidd.observability.logging import configure_logs
+from langidd.publish.mqtt.broker import EmbeddedBroker
+from langidd.service.daemon import Daemon
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -119,6 +119,6 @@ def _event(topic: str, event: dict[str, Any]) -> Text:
     at = datetime.fromisoformat(event["decided_at"]).astimezone().strftime("%H:%M:%S")
     line = Text(f"{at}  {topic}  ", style="dim")
     if event["type"] == "pause":
-        return line.append("end of a stretch of speech", style="dim")
+        return line.append("end of a speech segment", style="dim")
     line.append(f"{NAMES.get(language, language)}", style=f"bold {COLOURS.get(language, '')}")
     return line.append(f"  {event['confidence']:.0%} sure", style="default")

@@ -17,10 +17,10 @@ import wave
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import DEMO_RECORDING
 from typer.testing import CliRunner
 
 from langidd.cli import app
+from tests.conftest import DEMO_RECORDING
 
 if TYPE_CHECKING:
     from pathlib import Path

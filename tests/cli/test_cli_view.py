@@ -13,7 +13,7 @@ from rich.console import Console
 from langidd.cli.letters import big
 from langidd.cli.timeline import legend, timeline
 from langidd.cli.view import JsonView, LineView, PictureView, clock_time
-from langidd.values import Decision, Health, Scores, Span
+from langidd.types import Decision, Health, Scores, Span
 
 if TYPE_CHECKING:
     import pytest

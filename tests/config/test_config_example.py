@@ -17,14 +17,14 @@ from langidd.config import (
     TlsSettings,
     load_settings,
 )
-from langidd.presets import DeciderSettings
+from langidd.decision.presets import DeciderSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
-TEXT = files("langidd.systemd").joinpath("config.toml").read_text("utf-8")
+TEXT = files("langidd.service.unit").joinpath("config.toml").read_text("utf-8")
 
 NO_DEFAULT = {
     # keys whose default is nothing: the example shows something that could be given

@@ -24,23 +24,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [
-    str(TESTS / part) for part in ("", "sources", "mqtt", "daemon", "faults")
-]  # as pytest's `pythonpath` has it
-
-from broker_faults import BROKER_FAULTS  # noqa: E402 - the path comes first
-from camera_faults import CAMERA_FAULTS  # noqa: E402
-from house import STALL_S, House  # noqa: E402
-from langidd_faults import LANGIDD_FAULTS, clock_set, disk_full, reloaded  # noqa: E402
-from ledger import Ledger  # noqa: E402
-
-from langidd import __version__  # noqa: E402
+from langidd import __version__
+from tests.support.broker_faults import BROKER_FAULTS
+from tests.support.camera_faults import CAMERA_FAULTS
+from tests.support.house import STALL_S, House
+from tests.support.langidd_faults import LANGIDD_FAULTS, clock_set, disk_full, reloaded
+from tests.support.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from outcome import Outcome
+    from tests.support.outcome import Outcome
 
 T = TypeVar("T")
 

@@ -13,21 +13,21 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from langidd.audio.base import SourceCounts
+from langidd.audio.supervisor import Patience, SupervisedSource
 from langidd.config import VadSettings, WindowSettings
-from langidd.decider import Decider
+from langidd.decision.decider import Decider
+from langidd.decision.presets import BALANCED
 from langidd.errors import SourceError
-from langidd.mqtt import messages, schemas
-from langidd.mqtt.outbox import FILE_NAME, Outbox, Row
-from langidd.pipeline import Listener
-from langidd.presets import BALANCED
-from langidd.sources.base import SourceCounts
-from langidd.sources.supervisor import Patience, SupervisedSource
-from langidd.values import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
+from langidd.publish import messages, schemas
+from langidd.publish.outbox import FILE_NAME, Outbox, Row
+from langidd.speech.frontend import Listener
+from langidd.types import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from langidd.values import Health
+    from langidd.types import Health
 
 STALL_S = 0.003
 BETWEEN = st.tuples(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from broker_faults import broker_killed, broker_scrambled, broker_swallowed
-from camera_faults import (
+
+from tests.support.broker_faults import broker_killed, broker_scrambled, broker_swallowed
+from tests.support.camera_faults import (
     camera_cut,
     camera_frozen,
     camera_killed,
@@ -24,10 +25,10 @@ from camera_faults import (
     camera_swallowed,
     camera_unreachable,
 )
-from house import House
-from langidd_faults import clock_set, disk_full, langidd_killed, reloaded
-from ledger import Ledger
-from mosquitto_process import listen_all
+from tests.support.house import House
+from tests.support.langidd_faults import clock_set, disk_full, langidd_killed, reloaded
+from tests.support.ledger import Ledger
+from tests.support.mosquitto_process import listen_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,9 +7,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from house import fill
 
-from langidd.mqtt.outbox import Outbox, Row
+from langidd.publish.outbox import Outbox, Row
+from tests.support.house import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from langidd.errors import ModelError
-from langidd.values import Calibration
-from training.calibrate import (
+from langidd.types import Calibration
+from langidd_training.evaluation.calibrate import (
     best_threshold,
     cross_fitted,
     fit,
@@ -20,7 +20,7 @@ from training.calibrate import (
     with_temperatures,
     write_calibration,
 )
-from training.observations import Observations, load_observations
+from langidd_training.evaluation.observations import Observations, load_observations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def made(rows: int = 4_000, scale: float = 1.0, cut: str = "1", seed: int = 0) -
 
 
 def both(first: Observations, second: Observations) -> Observations:
-    from training.observations import concatenate
+    from langidd_training.evaluation.observations import concatenate
 
     return concatenate([first, second])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.conditions import (
+from langidd_training.evaluation.conditions import (
     CONDITIONS,
     FOREIGN_CODECS,
     noise,

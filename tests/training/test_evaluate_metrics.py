@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from langidd.calibration import window_probabilities
-from langidd.values import Calibration, Scores, Span, Temperatures
-from training.figures import balanced_elsewhere
-from training.metrics import (
+from langidd.model.calibration import window_probabilities
+from langidd.types import Calibration, Scores, Span, Temperatures
+from langidd_training.evaluation.figures import balanced_elsewhere
+from langidd_training.evaluation.metrics import (
     auroc,
     bootstrap_by_speaker,
     calibrated,
@@ -21,7 +21,7 @@ from training.metrics import (
     recalls,
     reliability,
 )
-from training.observations import Observations
+from langidd_training.evaluation.observations import Observations
 
 LANGUAGES = ("uz", "ru", "en")
 TRUTH = np.array(["uz"] * 8 + ["ru"] * 2 + ["en"] * 2)
@@ -104,7 +104,7 @@ def test_the_figures_and_the_decider_have_the_same_probabilities(
     seconds = np.linspace(0.5, 4, 20)
     chance = calibrated(logits, seconds, calibration)
     for row, own, duration_s in zip(chance, logits, seconds, strict=True):
-        span = Span("x", 0, 10.0, 10.0 + float(duration_s), float(duration_s), 0, opens=True)
+        span = Span("x", 0, 10.0, 10.0 + float(duration_s), float(duration_s), 0, is_first=True)
         heard = window_probabilities(Scores(span, own), calibration)
         assert [heard[label] for label in labels] == pytest.approx(row.tolist(), abs=1e-9)
         assert sum(heard.values()) == pytest.approx(1)

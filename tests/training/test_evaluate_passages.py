@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from langidd.errors import LangiddError
-from training.passages import Passage, join_short, read_passages
+from langidd_training.evaluation.passages import Passage, join_short, read_passages
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,15 +15,15 @@ from transformers import (
 )
 from typer.testing import CliRunner
 
-from langidd.classifier import load_classifier
 from langidd.errors import ModelError
-from training.bars import ACCURACY_BARS
-from training.cli import app
-from training.evaluate import Interview, Plan, evaluate
-from training.figures import figures
-from training.listeners import open_listener
-from training.observations import Setting, load_observations
-from training.passages import read_passages
+from langidd.model.whisper import load_classifier
+from langidd_training.cli import app
+from langidd_training.evaluation.bars import ACCURACY_BARS
+from langidd_training.evaluation.evaluate import Interview, Plan, evaluate
+from langidd_training.evaluation.figures import figures
+from langidd_training.evaluation.listeners import open_listener
+from langidd_training.evaluation.observations import Setting, load_observations
+from langidd_training.evaluation.passages import read_passages
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ import pytest
 import soundfile
 
 from langidd.errors import ConfigError
-from training.corpus import Clip, read_corpora, refuse_shared_speakers
-from training.decoding import decode, only_speech
-from training.prepare import Preparation, prepare
-from training.store import Store
+from langidd_training.data.corpus import Clip, read_corpora, refuse_shared_speakers
+from langidd_training.data.decoding import decode, only_speech
+from langidd_training.data.prepare import Preparation, prepare
+from langidd_training.data.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

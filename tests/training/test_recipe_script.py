@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import require
-from tiny_whisper import write_tiny_whisper
 
-from langidd.classifier import load_classifier
+from langidd.model.whisper import load_classifier
+from tests.conftest import require
+from tests.support.tiny_whisper import write_tiny_whisper
 
 SCRIPT = Path(__file__).resolve().parents[2] / "training" / "uz-ru-en.sh"
 TRANSLATED = {

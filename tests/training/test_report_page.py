@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from langidd.errors import LangiddError
-from langidd.values import Calibration
-from training.calibrate import fit
-from training.common_voice import COLUMNS
-from training.evaluate import Evaluation
-from training.figures import figures
-from training.observations import Observations
-from training.pictures import training_curves
-from training.report import Material, training_history, write_report
-from training.results import write_results
+from langidd.types import Calibration
+from langidd_training.data.common_voice import COLUMNS
+from langidd_training.evaluation.calibrate import fit
+from langidd_training.evaluation.evaluate import Evaluation
+from langidd_training.evaluation.figures import figures
+from langidd_training.evaluation.observations import Observations
+from langidd_training.evaluation.results import write_results
+from langidd_training.report.pictures import training_curves
+from langidd_training.report.report import Material, training_history, write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def test_page_and_card_say_the_same_figures(evaluation: Path, tmp_path: Path):
     )
     assert {path.name for path in written} == {
         *("report.html", "README.md", "lengths.png", "confusion.png", "reliability.png"),
-        *("unknown.png", "training.png", "example.png"),
+        *("unknown.png", "langidd_training.png", "example.png"),
     }
     page, card = (out / "report.html").read_text(), (out / "README.md").read_text()
     accuracy = json.loads((evaluation / "evaluation.json").read_text())["lengths"]["clips"]["3"]

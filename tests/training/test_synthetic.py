@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
-from conftest import require
 from typer.testing import CliRunner
 
 from langidd.errors import LangiddError
-from training.catalogues import catalogue_sentences, speakable
-from training.cli import app
-from training.corpus import read_corpora
-from training.synthetic import (
+from langidd_training.cli import app
+from langidd_training.data.corpus import read_corpora
+from langidd_training.synthesis.catalogues import catalogue_sentences, speakable
+from langidd_training.synthesis.synthetic import (
     EVALUATION_VARIANTS,
     TRAINING_VARIANTS,
     Utterance,
@@ -26,6 +25,7 @@ from training.synthetic import (
     training_utterances,
     write_corpus,
 )
+from tests.conftest import require
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.balance import balancing
-from training.teacher import blended
+from langidd_training.fit.balance import balancing
+from langidd_training.fit.teacher import blended
 
 
 def test_balancing_gives_back_what_was_taken_from_a_class():

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from prepared_speech import LANGUAGES, prepare_few
 
-from training.augment import Augmentation
-from training.batches import Batches, Drawer, Sampling
-from training.features import log_mel
-from training.presets import RECIPES
-from training.store import Store, StoredClip, write_table
+from langidd_training.augment.augment import Augmentation
+from langidd_training.data.store import Store, StoredClip, write_table
+from langidd_training.fit.batches import Batches, Drawer, Sampling
+from langidd_training.fit.features import log_mel
+from langidd_training.fit.presets import RECIPES
+from tests.support.prepared_speech import LANGUAGES, prepare_few
 
 if TYPE_CHECKING:
     from pathlib import Path

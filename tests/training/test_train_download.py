@@ -17,10 +17,10 @@ import pytest
 import soundfile
 
 from langidd.errors import ConfigError, LangiddError
-from training.corpus import read_corpora
-from training.download import download
-from training.hub import stream_from_hub
-from training.push import push
+from langidd_training.data.corpus import read_corpora
+from langidd_training.data.download import download
+from langidd_training.data.hub import stream_from_hub
+from langidd_training.fit.push import push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

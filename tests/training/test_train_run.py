@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from prepared_speech import LANGUAGES, prepare_few
-from tiny_whisper import write_tiny_whisper
 from transformers import AutoModelForAudioClassification
 from typer.testing import CliRunner
 
-from langidd.classifier import load_classifier
 from langidd.errors import ConfigError
-from training.average import average
-from training.batches import Sampling
-from training.cli import app
-from training.presets import RECIPES, recipe
-from training.store import Store
-from training.teacher import ask_teacher
-from training.train import build_trainer, train
+from langidd.model.whisper import load_classifier
+from langidd_training.cli import app
+from langidd_training.data.store import Store
+from langidd_training.fit.average import average
+from langidd_training.fit.batches import Sampling
+from langidd_training.fit.presets import RECIPES, recipe
+from langidd_training.fit.teacher import ask_teacher
+from langidd_training.fit.train import build_trainer, train
+from tests.support.prepared_speech import LANGUAGES, prepare_few
+from tests.support.tiny_whisper import write_tiny_whisper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,7 +138,7 @@ def test_the_original_recipe_is_a_plain_trainer_on_padded_clips(
 
 
 def test_optuna_looks_for_the_best_numbers(store: Store, whisper: Path, tmp_path: Path):
-    from training.search import search
+    from langidd_training.fit.search import search
 
     trainer = build_trainer(
         store,
@@ -159,10 +159,10 @@ def test_two_processes_share_the_batches(store: Store, whisper: Path, tmp_path: 
     script.write_text(
         "import sys, torch\n"
         "from pathlib import Path\n"
-        "from training.batches import Sampling\n"
-        "from training.presets import recipe\n"
-        "from training.store import Store\n"
-        "from training.train import train\n"
+        "from training.fit.batches import Sampling\n"
+        "from training.fit.presets import recipe\n"
+        "from training.data.store import Store\n"
+        "from training.fit.train import train\n"
         "torch.set_num_threads(1)\n"
         "store, whisper, out = sys.argv[1:]\n"
         "sampling = Sampling(lengths_s=(0.8,), length_weights=(1.0,), seconds=4.0, padded=0.0)\n"

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import pyworld
 import soundfile
-from conftest import require
 from typer.testing import CliRunner
 
 from langidd.errors import LangiddError
-from langidd.values import SAMPLE_RATE
-from training import rhvoice
-from training.cli import app
-from training.corpus import read_corpora
-from training.synthetic import Utterance
-from training.vocoder import CLIPS_A_VOICE, Voice, revoiced
+from langidd.types import SAMPLE_RATE
+from langidd_training.cli import app
+from langidd_training.data.corpus import read_corpora
+from langidd_training.synthesis import rhvoice
+from langidd_training.synthesis.synthetic import Utterance
+from langidd_training.synthesis.vocoder import CLIPS_A_VOICE, Voice, revoiced
+from tests.conftest import require
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,184 @@
+"""A file in any format that FFmpeg reads."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import av
+import av.error
+
+from langidd.audio.base import CHUNK_S, SourceCounts, one_line
+from langidd.audio.decoding import Decoder
+from langidd.audio.reader import Reader
+from langidd.audio.resampling import Chunker
+from langidd.errors import SourceError
+from langidd.types import SAMPLE_RATE, Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from langidd.audio.decoding import Piece
+    from langidd.audio.thread_queue import Mailbox
+
+    Samples = npt.NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
+
+_AHEAD: Final = 20
+"""Chunks decoded before they are asked for; a file at full speed waits beyond."""
+
+_FULL_SPEED_CHUNK_S: Final = 0.2
+
+
+class FileSource:
+    """A recording, at full speed or at the pace of the clock.
+
+    At full speed the times are seconds since the file's beginning plus `started_at`,
+    so that a second run gives the same ones. With `realtime` they are those of the
+    clock, and the source is live: it does not wait for a slow listener. `loop` plays
+    it again and again, the times running on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        realtime: bool = False,
+        loop: bool = False,
+        started_at: float | None = None,
+    ) -> None:
+        self.name = name
+        self.live = realtime
+        self.counts = SourceCounts()
+        self._path = path
+        self._loop = loop
+        self._started_at = started_at
+        self._reader = Reader(name, self.counts)
+
+    def chunks(self) -> AsyncGenerator[Chunk]:
+        """Decode the file from its beginning; ends at its end.
+
+        Raises:
+            SourceError: there is no such file, or no sound in it.
+
+        """
+        return self._reader.chunks(self._read, capacity=_AHEAD, drops=self.live)
+
+    def _read(self, mailbox: Mailbox[Chunk]) -> None:
+        now = time.time() if self.live else 0.0
+        player = _Player(mailbox, now if self._started_at is None else self._started_at, self.live)
+        while True:
+            before = self.counts.damaged
+            for piece in self._pieces():
+                if not player.play(piece):
+                    return
+            if not self._loop:
+                break
+            self._say_damage(before)
+        player.finish()
+        self._say_damage(before)
+
+    def _say_damage(self, before: int) -> None:
+        damaged = self.counts.damaged - before
+        if damaged:
+            _log.warning("%s: %s: %d damaged packets were skipped", self.name, self._shown, damaged)
+
+    def _pieces(self) -> Iterator[Piece]:
+        with self._open() as container:
+            if not container.streams.audio:
+                kinds = ", ".join(sorted({stream.type for stream in container.streams}))
+                raise self._error(f"has no sound in it (only {kinds or 'nothing'})")
+            stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise self._error("has sound in a codec that FFmpeg does not know")
+            decoder = Decoder(stream, self.counts)
+            for packet in self._packets(container, stream):
+                yield from decoder.decode(packet)
+            yield from decoder.decode(None)
+            if decoder.decoded == 0:
+                raise self._error("has no sound that can be decoded")
+
+    def _packets(
+        self, container: av.container.InputContainer, stream: av.AudioStream
+    ) -> Iterator[av.Packet[av.AudioStream]]:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:  # the empty one at the end would flush the decoder
+                    yield packet
+        except av.error.FFmpegError:
+            # A broken end is the file's end; what came before was given.
+            self.counts.damaged += 1
+
+    def _open(self) -> av.container.InputContainer:
+        try:
+            # FFmpeg would name an empty file and a directory with the same few words.
+            if self._path.is_dir():
+                raise self._error("is a directory")
+            if self._path.is_file() and self._path.stat().st_size == 0:
+                raise self._error("is empty")
+            # `file:` keeps a name with a colon from being taken for a protocol.
+            container = av.open(f"file:{self._path}", metadata_errors="ignore")
+        except FileNotFoundError:
+            raise self._error("no such file") from None
+        except PermissionError:
+            raise self._error("may not be read: permission denied") from None
+        except av.error.FFmpegError as error:
+            if not isinstance(error, av.error.OSError) or isinstance(error, ValueError):
+                raise self._error("is no recording that FFmpeg can read") from None
+            raise self._error(f"cannot be read: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise self._error(f"cannot be read ({type(error).__name__})") from None
+        return container
+
+    @property
+    def _shown(self) -> str:
+        return one_line(str(self._path))
+
+    def _error(self, what: str) -> SourceError:
+        return SourceError(f"{self._shown}: {what}", permanent=True)
+
+
+class _Player:
+    """Cuts pieces into chunks, stamps them and keeps the clock's pace."""
+
+    def __init__(self, mailbox: Mailbox[Chunk], started_at: float, realtime: bool) -> None:  # noqa: FBT001 - private
+        self._mailbox = mailbox
+        self._started_at = started_at
+        self._realtime = realtime
+        self._chunker = Chunker(round((CHUNK_S if realtime else _FULL_SPEED_CHUNK_S) * SAMPLE_RATE))
+        self._began = time.monotonic()
+        self._samples = 0
+        self._skipped_s = 0.0
+        self._gap = False
+
+    def play(self, piece: Piece) -> bool:
+        """Put a piece's chunks; False when nobody fetches any more."""
+        if piece.gap:
+            if not self.finish():
+                return False
+            self._skipped_s += piece.lost_s
+            self._gap = True
+        return all(self._put(samples) for samples in self._chunker.push(piece.samples))
+
+    def finish(self) -> bool:
+        """Put the rest, shorter than a chunk."""
+        rest = self._chunker.flush()
+        return self._put(rest) if len(rest) else True
+
+    def _put(self, samples: Samples) -> bool:
+        at_s = self._skipped_s + self._samples / SAMPLE_RATE
+        self._samples += len(samples)
+        if self._realtime:
+            # A microphone, too, gives a chunk only once its last sample was heard.
+            early_s = at_s + len(samples) / SAMPLE_RATE - (time.monotonic() - self._began)
+            if early_s > 0 and not self._mailbox.pause(early_s):
+                return False
+        gap, self._gap = self._gap, False
+        return self._mailbox.put(Chunk(samples, self._started_at + at_s, gap=gap))

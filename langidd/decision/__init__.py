@@ -1,0 +1,1 @@
+"""From scores and pauses to smoothed decisions: pure, one decider a source."""

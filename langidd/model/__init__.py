@@ -1,0 +1,1 @@
+"""From windows to scores: one queue before one model, on any engine."""

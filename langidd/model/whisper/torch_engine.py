@@ -1,0 +1,193 @@
+"""A checkpoint on a device: windows in, logits out, in whatever mixture they come."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import torch
+
+from langidd.errors import ModelError
+from langidd.model.whisper.torch_checkpoint import Checkpoint, Context, open_checkpoint
+from langidd.model.whisper.torch_forward import classify
+from langidd.model.whisper.torch_log_mel import (
+    FRAMES_PER_POSITION,
+    HOP_SAMPLES,
+    SAMPLES_PER_POSITION,
+    LogMel,
+)
+from langidd.types import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+log = logging.getLogger(__name__)
+
+CONTEXT_S: Final = 30.0
+"""Whisper's context: no clip is longer."""
+
+LENGTHS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, CONTEXT_S)
+"""Windows share a trimmed batch where they round up to one of these."""
+
+SHORTEST_POSITIONS: Final = 5
+"""A clip under 100 ms is padded to it with silence: the encoder needs something."""
+
+
+class Classifier:
+    """A loaded model; not thread-safe, to be owned by one thread."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, context: Context | None = None
+    ) -> None:
+        self.name = checkpoint.name
+        self.calibration = checkpoint.calibration
+        self.labels = checkpoint.calibration.labels
+        self.context: Context = context or checkpoint.context
+        self._checkpoint = checkpoint
+        config = checkpoint.model.config
+        self._most_samples = config.max_source_positions * SAMPLES_PER_POSITION
+        self._mels = int(config.num_mel_bins)
+        self._place(device)
+
+    def _place(self, device: torch.device) -> None:
+        self._device = device
+        self._dtype = torch.float16 if device.type == "cuda" else torch.float32
+        self._model = self._checkpoint.model.to(device=device, dtype=self._dtype)  # type: ignore[call-arg] # typed for a model argument by its wrapper
+        self._log_mel = LogMel(self._mels, device)
+
+    @property
+    def device(self) -> str:
+        """Where it runs: `cpu`, `cuda:0`."""
+        return str(self._device)
+
+    def move_to_cpu(self) -> None:
+        """Go on without the accelerator, from weights read again (its memory may be gone)."""
+        self._checkpoint = open_checkpoint(self.name)
+        self._place(torch.device("cpu"))
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Run once over the lengths that windows have, so that the first one finds it ready."""
+        lengths = (CONTEXT_S,) if self.context == "padded" else LENGTHS_S[:3]
+        for seconds in lengths:
+            silence = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+            self.logits([silence] * batch)
+
+    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Score windows of any lengths.
+
+        windows: each `(n,) float32`, 16 kHz, 30 s at most (of a longer one the last
+        30 s count). Returns `(windows, labels) float32`. Raises `ModelError` where the
+        model gives something that is not a number, torch's own errors otherwise.
+        """
+        scores = np.empty((len(windows), len(self.labels)), np.float32)
+        if not windows:
+            return scores
+        with torch.inference_mode():
+            for members in self._groups(windows):
+                scores[members] = self._group_logits([windows[index] for index in members])
+        if not np.isfinite(scores).all():
+            raise ModelError(f"model {self.name}: gave a score that is not a number")
+        return scores
+
+    def _groups(self, windows: Sequence[npt.NDArray[np.float32]]) -> list[list[int]]:
+        """Indices of windows that go through the encoder together."""
+        if self.context == "padded":
+            return [list(range(len(windows)))]
+        groups: dict[float, list[int]] = {}
+        for index, window in enumerate(windows):
+            seconds = len(window) / SAMPLE_RATE
+            bucket = next((length for length in LENGTHS_S if seconds <= length), CONTEXT_S)
+            groups.setdefault(bucket, []).append(index)
+        return list(groups.values())
+
+    def _group_logits(self, windows: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        if self.context == "padded":
+            samples = np.zeros((len(windows), self._most_samples), np.float32)
+            for row, window in zip(samples, windows, strict=True):
+                kept = window[-self._most_samples :]
+                row[: len(kept)] = kept
+            features = self._log_mel(torch.from_numpy(samples).to(self._device))
+            return self._forward(features, None)
+
+        clips = [self._whole_positions(window) for window in windows]
+        lengths = [len(clip) // HOP_SAMPLES for clip in clips]
+        longest = max(lengths)
+        if min(lengths) == longest:
+            features = self._log_mel(torch.from_numpy(np.stack(clips)).to(self._device))
+            return self._forward(features, None)
+        features = torch.zeros((len(clips), self._mels, longest), device=self._device)
+        for length in set(lengths):
+            members = [index for index, other in enumerate(lengths) if other == length]
+            same = torch.from_numpy(np.stack([clips[index] for index in members]))
+            features[members, :, :length] = self._log_mel(same.to(self._device))
+        return self._forward(features, torch.tensor(lengths, device=self._device))
+
+    def _whole_positions(self, window: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The window's last samples that fill whole encoder positions."""
+        shortest = SHORTEST_POSITIONS * SAMPLES_PER_POSITION
+        if len(window) < shortest:
+            return np.pad(window, (0, shortest - len(window)))
+        positions = min(len(window), self._most_samples) // SAMPLES_PER_POSITION
+        return window[-positions * SAMPLES_PER_POSITION :]
+
+    def _forward(
+        self, features: torch.Tensor, frames: torch.Tensor | None
+    ) -> npt.NDArray[np.float32]:
+        assert features.shape[-1] % FRAMES_PER_POSITION == 0  # noqa: S101 - an invariant of ours
+        logits = classify(self._model, features.to(self._dtype), frames)
+        scores: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return scores
+
+
+def load_classifier(
+    path: str,
+    device: str = "auto",
+    context: Literal["auto", "padded", "trimmed"] = "auto",
+    threads: int = 0,
+    *,
+    cpu_fallback: bool = True,
+) -> Classifier:
+    """Open a checkpoint and put it on a device.
+
+    path: a bundled name, a directory or a hub name. device: `auto` (CUDA where there
+    is one), `cpu`, `cuda` or `cuda:N`; with `cpu_fallback`, a CUDA device that is not
+    there becomes the CPU, loudly. threads: for the CPU, 0 leaves it to torch.
+    Raises `ModelError`.
+    """
+    if threads > 0:
+        torch.set_num_threads(threads)
+    checkpoint = open_checkpoint(path)
+    chosen = _choose_device(device, cpu_fallback=cpu_fallback)
+    try:
+        return Classifier(checkpoint, chosen, None if context == "auto" else context)
+    except (torch.AcceleratorError, torch.OutOfMemoryError, RuntimeError) as error:
+        if chosen.type == "cpu" or not cpu_fallback:
+            raise ModelError(f"model {path}: cannot be put on {chosen}: {error}") from error
+        log.warning("model %s: %s failed (%s); langidd goes on on the CPU", path, chosen, error)
+        return Classifier(
+            open_checkpoint(path), torch.device("cpu"), None if context == "auto" else context
+        )
+
+
+def _choose_device(device: str, *, cpu_fallback: bool) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(
+            f"model.device: {device!r}; allowed are auto, cpu, cuda, cuda:N"
+        ) from error
+    if chosen.type == "cpu":
+        return chosen
+    if chosen.type != "cuda":
+        raise ModelError(f"model.device: {device!r}; allowed are auto, cpu, cuda, cuda:N")
+    if torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count():
+        return torch.device("cuda", chosen.index or 0)
+    if not cpu_fallback:
+        raise ModelError(f"model.device: there is no {device} on this machine")
+    log.warning("model.device: there is no %s on this machine; langidd goes on on the CPU", device)
+    return torch.device("cpu")

@@ -1,0 +1,1 @@
+"""Logs, metrics, health and what must never appear in them."""

@@ -1,0 +1,1 @@
+"""From decisions to the outside world: messages, the outbox and the publishers."""

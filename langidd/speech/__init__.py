@@ -1,0 +1,1 @@
+"""From chunks to windows: voice activity, segments, windows."""

@@ -1,0 +1,80 @@
+"""Raw samples through a pipe."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from langidd.audio.stdin import StdinSource
+from langidd.errors import SourceError
+
+
+async def through_pipe(data: bytes, pieces: int = 4_097, **settings: float):
+    out, into = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(into, "wb") as pipe:
+            for at in range(0, len(data), pieces):
+                pipe.write(data[at : at + pieces])
+                pipe.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    source = StdinSource("pipe", descriptor=out, **settings)
+    try:
+        return source, [chunk async for chunk in source.chunks()]
+    finally:
+        writer.join()
+        os.close(out)
+
+
+def noise(samples: int, channels: int = 1):
+    sound = np.random.default_rng(1).integers(-20_000, 20_000, (samples, channels))
+    return sound.astype("<i2")
+
+
+async def test_samples_come_out_as_they_went_in_whatever_the_pieces():
+    sound = noise(20_001)
+    source, chunks = await through_pipe(sound.tobytes(), pieces=333)
+    out = np.concatenate([chunk.samples for chunk in chunks])
+    np.testing.assert_array_equal(out, sound[:, 0].astype(np.float32) / 32_768)
+    assert source.counts.damaged == 0
+    assert not source.live
+
+
+async def test_times_are_those_of_the_clock_and_then_of_the_samples():
+    before = time.time()
+    _, chunks = await through_pipe(noise(8_000).tobytes())
+    assert before <= chunks[0].captured_at <= time.time()
+    for one, other in itertools.pairwise(chunks):
+        assert other.captured_at == pytest.approx(one.ends_at, abs=1e-5)
+
+
+async def test_another_rate_and_channels_are_brought_to_16_khz_mono():
+    sound = noise(44_100, channels=2)
+    _, chunks = await through_pipe(sound.tobytes(), rate=44_100, channels=2, started_at=5.0)
+    assert sum(len(chunk.samples) for chunk in chunks) == pytest.approx(16_000, abs=1)
+    assert chunks[0].captured_at == 5.0
+
+
+async def test_half_a_sample_at_the_end_is_left_out_and_counted():
+    source, chunks = await through_pipe(noise(1_000).tobytes() + b"x")
+    assert sum(len(chunk.samples) for chunk in chunks) == 1_000
+    assert source.counts.damaged == 1
+
+
+async def test_an_empty_pipe_and_a_terminal_are_errors():
+    with pytest.raises(SourceError, match="ended before any sound"):
+        await through_pipe(b"")
+    master, terminal = os.openpty()
+    try:
+        with pytest.raises(SourceError, match="is a terminal; give it sound"):
+            await anext(StdinSource("x", descriptor=terminal).chunks())
+    finally:
+        os.close(master)
+        os.close(terminal)

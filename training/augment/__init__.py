@@ -1,0 +1,1 @@
+"""What the world does to speech, done to every language alike."""

@@ -1,0 +1,126 @@
+"""Test conversations from labelled clips, with their truth: by rule, and by seed.
+
+A kind of conversation (`conversations`) stands at the beginning of its recordings' names.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import av
+import numpy as np
+
+from langidd.types import SAMPLE_RATE
+from langidd_training.decisions.clips import Clip, decode
+from langidd_training.decisions.conversations import MAKERS
+from langidd_training.decisions.noises import NOISES
+from langidd_training.decisions.talk import Speakers, Tape
+from langidd_training.decisions.truth import TruthSpan, write_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    Samples = npt.NDArray[np.float32]
+
+SHARES: Final = {
+    "start": 0.14,
+    "one": 0.24,
+    "noisy": 0.16,
+    "turns": 0.2,
+    "inside": 0.08,
+    "mixed": 0.1,
+    "unknown": 0.08,
+}
+"""What part of the speech goes into which kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixSettings:
+    """What to make: minutes of speech (kinds by `SHARES`), and of nothing, from which seed."""
+
+    minutes: float = 60.0
+    nothing_minutes: float = 60.0
+    seed: int = 0
+    length_s: float = 120.0
+
+
+def make_mix(
+    clips: Sequence[Clip],
+    out: Path,
+    settings: MixSettings,
+    *,
+    songs: Sequence[Path] = (),
+    on_recording: Callable[[float], object] = bool,
+) -> int:
+    """Write conversations as FLAC with their truth as TSV; give how many.
+
+    songs: recordings of real music, used beside the made music. on_recording is told
+    the share that is done after each. The same clips and settings give the same files.
+    Raises `ClipError`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(settings.seed)
+    speakers = Speakers(clips, rng)
+    tunes = [decode(song) for song in songs]
+    count = 0
+    for name, samples, spans, share in _recordings(speakers, settings, tunes):
+        write_flac(out / f"{name}.flac", samples)
+        write_truth(out / f"{name}.tsv", spans)
+        count += 1
+        on_recording(share)
+    about = {
+        "minutes": settings.minutes,
+        "nothing_minutes": settings.nothing_minutes,
+        "seed": settings.seed,
+        "length_s": settings.length_s,
+        "clips": len(clips),
+        "songs": [song.name for song in songs],
+    }
+    (out / "mix.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return count
+
+
+def write_flac(path: Path, samples: Samples) -> None:
+    """Write 16 kHz mono samples as 16-bit FLAC."""
+    whole = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype(np.int16)
+    with av.open(str(path), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+        stream.format = "s16"
+        for at in range(0, len(whole), 4096):
+            frame = av.AudioFrame.from_ndarray(
+                whole[None, at : at + 4096], format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts = SAMPLE_RATE, at
+            frame.time_base = Fraction(1, SAMPLE_RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _recordings(
+    speakers: Speakers, settings: MixSettings, tunes: Sequence[Samples]
+) -> Iterator[tuple[str, Samples, list[TruthSpan], float]]:
+    whole_s = 60.0 * (settings.minutes + settings.nothing_minutes)
+    done_s = 0.0
+    plan = {kind: 60.0 * settings.minutes * share for kind, share in SHARES.items()}
+    plan["nothing"] = 60.0 * settings.nothing_minutes
+    for place, (kind, wanted_s) in enumerate(plan.items()):
+        made_s, number = 0.0, 0
+        while made_s < wanted_s:
+            # every recording has its own chance: one kind's length moves no other's content
+            rng = np.random.default_rng([settings.seed, place, number])
+            speakers.rng = rng
+            tape = Tape(rng)
+            length_s = min(settings.length_s, max(wanted_s - made_s, 10.0))
+            MAKERS[kind](tape, speakers, length_s, number, tunes)
+            noise_kind = NOISES[number % len(NOISES)] if kind == "noisy" else None
+            samples = tape.finish(noise_kind)
+            made_s += len(samples) / SAMPLE_RATE
+            done_s += len(samples) / SAMPLE_RATE
+            number += 1
+            yield f"{kind}-{number:04d}", samples, tape.spans, min(1.0, done_s / whole_s)

@@ -1,0 +1,233 @@
+"""The sweep: many settings of the decider over recordings heard once, in parallel."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from langidd.decision.decider import Decider
+from langidd.decision.presets import PRESETS, DeciderSettings
+from langidd_training.decisions.bars import BARS
+from langidd_training.decisions.figures import value
+from langidd_training.decisions.naive import ArgMax, LockOnFirst, MajorityOfLast
+from langidd_training.decisions.replay import decide
+from langidd_training.decisions.score import Tally, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from langidd.types import Calibration
+    from langidd_training.decisions.replay import Heard, Rule
+    from langidd_training.decisions.truth import Truth
+
+SPACE: Final[Mapping[str, tuple[float, ...]]] = {
+    "dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0),
+    "pause_switch": (0.02, 0.05, 0.1, 0.2),
+    "evidence": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
+    "doubt": (0.002, 0.005, 0.01, 0.03, 0.1),
+    "und_weight": (0.05, 0.1, 0.2, 0.4, 1.0),
+    "und_prior": (0.02, 0.05, 0.1, 0.2),
+    "enter": (0.6, 0.7, 0.8, 0.9, 0.95),
+    "first_enter": (0.6, 0.7, 0.8, 0.9),
+    "leave": (0.01, 0.05, 0.15, 0.3),
+    "confirm_s": (0.0, 0.0, 0.5, 1.0),
+    "leave_s": (0.0, 1.0, 2.0, 3.0),
+    "hold_s": (0.5, 1.0, 2.0, 3.0),
+}
+"""What the sweep draws its settings from."""
+
+ONE_LANGUAGE: Final = ("start", "one", "noisy")
+SWITCHES: Final = ("turns", "inside", "mixed")
+
+FIGURES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    ("lag_median_s", "switch lag, median", SWITCHES),
+    ("recall_2s", "switches within 2 s", SWITCHES),
+    ("recall_3s", "switches within 3 s", SWITCHES),
+    ("false_per_h", "false switches", (*ONE_LANGUAGE, *SWITCHES)),
+    ("false_clean_per_h", "false switches", ("start", "one")),
+    ("false_noisy_per_h", "false switches", ("noisy",)),
+    ("wrong_percent", "wrong language", SWITCHES),
+    ("und_percent", "no language (und)", SWITCHES),
+    ("first_right_percent", "first decision right", (*ONE_LANGUAGE, *SWITCHES)),
+    ("first_median_s", "first decision, median", (*ONE_LANGUAGE, *SWITCHES)),
+    ("first_90_s", "first decision, 90 %", (*ONE_LANGUAGE, *SWITCHES)),
+    ("unknown_und_percent", "und on unknown speech", ("unknown",)),
+    ("named_in_vain_per_h", "languages named where nobody speaks", ("nothing",)),
+    ("calibration_error", "confidence, calibration error", (*ONE_LANGUAGE, *SWITCHES)),
+)
+"""The table's columns: name, figure, the kinds of recordings that it is measured on."""
+
+_SETTLED: Final = 1e-9
+
+_BAR_COLUMNS: Final = (
+    "first_right_percent",
+    "first_median_s",
+    "first_90_s",
+    "recall_2s",
+    "recall_3s",
+    "false_clean_per_h",
+    "false_noisy_per_h",
+    "wrong_percent",
+    "named_in_vain_per_h",
+    "unknown_und_percent",
+)
+"""The columns that `BARS` speaks of, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One rule's figures, by the names of `FIGURES`; `settings` where it is the decider."""
+
+    name: str
+    figures: Mapping[str, float]
+    settings: DeciderSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What every process of the sweep needs: recordings as heard, truths, calibration."""
+
+    heard: tuple[Heard, ...]
+    truths: tuple[Truth, ...]
+    calibration: Calibration
+
+
+def tallies(material: Material, make_rule: Callable[[str], Rule]) -> list[Tally]:
+    """Let a fresh rule hear each recording, and compare with the truth."""
+    results = []
+    for heard, truth in zip(material.heard, material.truths, strict=True):
+        decisions = decide(heard, make_rule(heard.name))
+        one = tally(heard.name, decisions, truth, material.calibration.languages, heard.audio_s)
+        one.listen_s, one.classify_s = heard.listen_s, heard.classify_s
+        results.append(one)
+    return results
+
+
+def measure(results: Sequence[Tally]) -> dict[str, float]:
+    """Give the figures of `FIGURES`; recordings of other kinds count for all of them."""
+    listed = {kind for _, _, kinds in FIGURES for kind in kinds}
+    return {
+        name: value([one for one in results if one.kind in kinds or one.kind not in listed], figure)
+        for name, figure, kinds in FIGURES
+    }
+
+
+def draw(count: int, seed: int) -> list[DeciderSettings]:
+    """Draw settings from `SPACE`, each with the default's confidence and silence."""
+    rng = np.random.default_rng(seed)
+    drawn: list[DeciderSettings] = []
+    while len(drawn) < count:
+        numbers = {name: float(rng.choice(choices)) for name, choices in SPACE.items()}
+        if numbers["leave"] < numbers["enter"]:
+            drawn.append(replace(PRESETS["balanced"], **numbers))
+    return drawn
+
+
+def naive_points(material: Material) -> list[Point]:
+    """Measure the naive rules; the majority also of other numbers of windows than five."""
+    calibration = material.calibration
+    rules: list[tuple[str, Callable[[str], Rule]]] = [
+        ("raw arg-max", partial(ArgMax, calibration=calibration)),
+        ("lock on first confident", partial(LockOnFirst, calibration=calibration)),
+        *(
+            (
+                f"majority of last {windows}",
+                partial(MajorityOfLast, calibration=calibration, windows=windows),
+            )
+            for windows in (3, 5, 7, 9)
+        ),
+    ]
+    return [Point(name, measure(tallies(material, rule))) for name, rule in rules]
+
+
+def decider_points(
+    material: Material, candidates: Sequence[tuple[str, DeciderSettings]], jobs: int
+) -> Iterator[Point]:
+    """Measure settings, in `jobs` processes (1: in this one), in the order given."""
+    if jobs <= 1:
+        for name, settings in candidates:
+            yield Point(name, _figures(material, settings), settings)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_keep, initargs=(material,)
+    ) as pool:
+        results = pool.map(_measure_kept, [settings for _, settings in candidates], chunksize=4)
+        for (name, settings), figures in zip(candidates, results, strict=True):
+            yield Point(name, figures, settings)
+
+
+_kept: list[Material] = []
+
+
+def _keep(material: Material) -> None:
+    _kept[:] = [material]
+
+
+def _measure_kept(settings: DeciderSettings) -> dict[str, float]:
+    return _figures(_kept[0], settings)
+
+
+def _figures(material: Material, settings: DeciderSettings) -> dict[str, float]:
+    return measure(tallies(material, lambda name: Decider(name, material.calibration, settings)))
+
+
+def shortfall(figures: Mapping[str, float]) -> float:
+    """Sum up how far figures are from the bars, as shares of the bars; 0 where all hold."""
+    total = 0.0
+    for name, bar in zip(_BAR_COLUMNS, BARS, strict=True):
+        gap = bar.limit - figures[name] if bar.at_least else figures[name] - bar.limit
+        if not math.isnan(gap):
+            total += min(10.0, max(0.0, gap) / max(bar.limit, 1.0))
+    return total
+
+
+def fit_confidence(pairs: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    """Fit Platt's slope and offset to pairs of confidence and rightness (Newton's method).
+
+    The confidences must have been published with slope 1 and offset 0. Platt, in
+    Advances in Large Margin Classifiers (1999); a weak prior holds the slope near 1.
+    """
+    levels = np.clip(np.array([level for level, _ in pairs], np.float64), 1e-6, 1.0 - 1e-6)
+    right = np.array([hit for _, hit in pairs], np.float64)
+    inputs = np.stack([np.log(levels) - np.log1p(-levels), np.ones_like(levels)])
+    centre = np.array([1.0, 0.0])
+
+    def loss(weights: npt.NDArray[np.float64]) -> float:
+        odds = weights @ inputs
+        misfit = np.sum(np.logaddexp(0.0, odds) - right * odds)
+        return float(misfit + 0.5 * np.sum(np.square(weights - centre)))
+
+    weights = centre
+    for _ in range(50):
+        predicted = 1.0 / (1.0 + np.exp(-np.clip(weights @ inputs, -500.0, 500.0)))
+        gradient = inputs @ (predicted - right) + (weights - centre)
+        curvature = (inputs * (predicted * (1.0 - predicted))) @ inputs.T + np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        while loss(weights - step) > loss(weights) and float(np.max(np.abs(step))) > _SETTLED:
+            step = step / 2.0
+        weights = weights - step
+        if float(np.max(np.abs(step))) <= _SETTLED:
+            break
+    return float(np.clip(weights[0], 0.01, 10.0)), float(np.clip(weights[1], -10.0, 10.0))
+
+
+def table(points: Sequence[Point]) -> str:
+    """Write points as TSV: name, figures, settings."""
+    numbers = [field.name for field in fields(DeciderSettings)]
+    names = [name for name, _, _ in FIGURES]
+    lines = ["\t".join(["rule", *names, *numbers])]
+    for point in points:
+        settings = point.settings
+        row = [point.name, *(f"{point.figures[name]:.4g}" for name in names)]
+        row += ["" if settings is None else f"{getattr(settings, name):.4g}" for name in numbers]
+        lines.append("\t".join(row))
+    return "\n".join(lines) + "\n"

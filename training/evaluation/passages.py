@@ -1,0 +1,165 @@
+"""What an evaluation listens to: speech from its onset, cut to a length.
+
+Two ways to get N seconds out of clips of which many hold a single word:
+
+- `clips`: each clip from its onset, at most N seconds. Where a clip is shorter, that is
+  all there is: a word of 0.8 s counts at 5 s as it counts at 1 s.
+- `joined`: N seconds of speech always, short clips of one speaker one after the other;
+  what does not fill N is left out. It answers "how good after N seconds of speech?".
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import av
+import numpy as np
+
+from langidd.errors import LangiddError
+from langidd.types import SAMPLE_RATE
+from langidd_training.data.corpus import OTHER, Clip, read_corpora
+from langidd_training.data.decoding import FRAME, SILENT_PEAK, decode, speech_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+LONGEST_S: Final = 30.0
+"""Whisper's context: what "whole" means at most."""
+SHORTEST_S: Final = 0.25
+"""Less speech than this the daemon would not pass on either."""
+ENOUGH: Final = 0.98
+"""Of N seconds: a joined passage this near to full is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Speech of one speaker from its onset: `samples` `(n,) float32`, 16 kHz."""
+
+    samples: npt.NDArray[np.float32]
+    language: str
+    locale: str
+    corpus: str
+    speaker: str
+    name: str
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is."""
+        return len(self.samples) / SAMPLE_RATE
+
+    def cut(self, seconds: float) -> Passage:
+        """Its first `seconds`, or all where it is shorter."""
+        return self.with_samples(self.samples[: round(seconds * SAMPLE_RATE)])
+
+    def with_samples(self, samples: npt.NDArray[np.float32]) -> Passage:
+        """The same speech after something was done to it."""
+        return Passage(samples, self.language, self.locale, self.corpus, self.speaker, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The passages of an evaluation, and how many clips were left out and why."""
+
+    passages: list[Passage]
+    dropped: dict[str, int]
+
+
+def read_passages(
+    roots: Sequence[Path],
+    languages: Sequence[str],
+    *,
+    split: str = "dev",
+    limit: int | None = None,
+    seed: int = 17,
+) -> Listening:
+    """Decode a split and find each clip's speech, from first to last frame of it.
+
+    `limit`: at most so many clips a locale (kk and tk each, not `other` together), drawn
+    in turn from its speakers. Raises LangiddError where the split is empty.
+    """
+    clips = [clip for clip in read_corpora(roots, languages) if clip.split == split]
+    if not clips:
+        raise LangiddError(
+            f"{', '.join(map(str, roots))}: no clip in the split {split!r}; "
+            "name another with --split"
+        )
+    if limit is not None:
+        clips = _few(clips, limit, seed)
+    passages: list[Passage] = []
+    dropped: Counter[str] = Counter()
+    for clip in clips:
+        passage = _read(clip)
+        if isinstance(passage, str):
+            dropped[passage] += 1
+        else:
+            passages.append(passage)
+    return Listening(passages, dict(dropped))
+
+
+def _few(clips: list[Clip], limit: int, seed: int) -> list[Clip]:
+    draw = np.random.default_rng(seed)
+    by_locale: dict[str, dict[str, list[Clip]]] = defaultdict(lambda: defaultdict(list))
+    for clip in clips:
+        by_locale[clip.locale][clip.speaker].append(clip)
+    chosen: list[Clip] = []
+    for speakers in by_locale.values():
+        # Every speaker's first clip, then every speaker's second …: few clips, many voices.
+        turns = [
+            (turn, draw.random(), clip)
+            for own in speakers.values()
+            for turn, clip in enumerate(draw.permutation(np.array(own, dtype=object)))
+        ]
+        chosen += [clip for *_, clip in sorted(turns, key=lambda entry: entry[:2])[:limit]]
+    return chosen
+
+
+def _read(clip: Clip) -> Passage | str:
+    """The clip's speech, or in a word why there is none."""
+    try:
+        samples = decode(clip.path)
+    except (OSError, av.FFmpegError):
+        return "broken"
+    if len(samples) == 0:
+        return "broken"
+    if int(np.abs(samples.astype(np.int32)).max()) < SILENT_PEAK:
+        return "silent"
+    mask = speech_mask(samples)
+    frames = np.flatnonzero(mask)
+    if mask.sum() * FRAME < SHORTEST_S * SAMPLE_RATE:
+        return "no speech"
+    speech = samples[frames[0] * FRAME : (frames[-1] + 1) * FRAME]
+    kept = speech[: round(LONGEST_S * SAMPLE_RATE)].astype(np.float32) / np.float32(32_768)
+    return Passage(kept, clip.language, clip.locale, clip.corpus, clip.speaker, clip.path.name)
+
+
+def cut_all(passages: Sequence[Passage], seconds: float | None) -> list[Passage]:
+    """Each passage's first `seconds`; None is the whole."""
+    return [passage.cut(seconds or LONGEST_S) for passage in passages]
+
+
+def join_short(passages: Sequence[Passage], seconds: float) -> list[Passage]:
+    """Passages of `seconds` each: the long ones cut, the short ones of a speaker joined."""
+    joined: list[Passage] = []
+    waiting: dict[tuple[str, str], list[Passage]] = defaultdict(list)
+    needed = round(ENOUGH * seconds * SAMPLE_RATE)
+    for passage in passages:
+        if len(passage.samples) >= needed:
+            joined.append(passage.cut(seconds))
+            continue
+        queue = waiting[passage.speaker, passage.locale]
+        queue.append(passage)
+        if sum(len(part.samples) for part in queue) >= needed:
+            together = np.concatenate([part.samples for part in queue])
+            joined.append(queue[0].with_samples(together).cut(seconds))
+            queue.clear()
+    return joined
+
+
+def is_known(passage: Passage) -> bool:
+    """Whether its language is one that the model names."""
+    return passage.language != OTHER

@@ -1,0 +1,1 @@
+"""From prepared recordings to a checkpoint."""

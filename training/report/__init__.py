@@ -1,0 +1,1 @@
+"""An evaluation as tables, pictures, a page and a model card."""

@@ -1,0 +1,1 @@
+"""Speech from synthesisers, and clips by other voices."""
