@@ -28,7 +28,8 @@ class LiveChunks:
 
     def __init__(self, counts: SourceCounts, clock: CaptureClock | None = None) -> None:
         self._counts = counts
-        self._clock: CaptureClock | _SampleCount = clock or CaptureClock()
+        self._clock = clock or CaptureClock()
+        self._sample_count: _SampleCount | None = None
         self._chunker = Chunker(round(CHUNK_S * SAMPLE_RATE))
         self._gap = False
         self._lost_s = 0.0
@@ -62,12 +63,16 @@ class LiveChunks:
         if lost_s == 0:
             self._clock.lose()
 
-    def count_samples(self) -> None:
-        """Date what follows by the number of samples alone, whenever it arrives."""
-        self._clock = _SampleCount(self._ends_at)
+    def count_samples(self, alone: bool) -> None:  # noqa: FBT001 - it is a switch
+        """Date what follows by the number of samples alone, or by its arrival again."""
+        if not alone:
+            self._sample_count = None
+        elif self._sample_count is None:
+            self._sample_count = _SampleCount(self._ends_at)
 
     def _chunk(self, samples: npt.NDArray[np.float32], arrived_at: float) -> Chunk:
-        stamp = self._clock.stamp(len(samples), arrived_at, lost_s=self._lost_s)
+        clock = self._sample_count or self._clock
+        stamp = clock.stamp(len(samples), arrived_at, lost_s=self._lost_s)
         if stamp.gap:
             self._counts.resyncs += 1
         gap = self._gap or stamp.gap
@@ -87,6 +92,3 @@ class _SampleCount:
         captured_at = self._next_at + lost_s
         self._next_at = captured_at + samples / SAMPLE_RATE
         return Stamp(captured_at, gap=False)
-
-    def lose(self) -> None:
-        """Nothing is known of how much is missing."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from langidd.audio.base import SourceCounts
+    from langidd.audio.capture_clock import CaptureClock
     from langidd.types import Chunk
 
 _POLL_MS: Final = 200
@@ -75,36 +76,48 @@ class PipeChunks:
         pipe: Where the sound comes from.
         counts: Where jumps of the time are counted.
         stall_s: After a silence this long the sound does not follow what came before.
+        clock: Dates the sound by its arrival.
+        monotonic: The time now, as the clock counts it.
 
     """
 
-    def __init__(self, pipe: Pipe, counts: SourceCounts, stall_s: float) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        counts: SourceCounts,
+        stall_s: float,
+        *,
+        clock: CaptureClock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pipe = pipe
-        self._live = LiveChunks(counts)
+        self._live = LiveChunks(counts, clock)
+        self._monotonic = monotonic
         self._stall_s = stall_s
         self._started_at: float | None = None
         self._arrived_at = 0.0
         self._read_s = 0.0
-        self._recording = False
 
     def push(self, samples: npt.NDArray[np.float32]) -> Iterator[Chunk]:
         """Add 16 kHz mono sound that was just read; yields the whole chunks."""
-        now = time.monotonic()
+        now = self._monotonic()
         waited_s = self._pipe.take_wait_s()
         duration_s = len(samples) / SAMPLE_RATE
         self._read_s += duration_s
-        if self._started_at is None:
-            self._started_at, self._arrived_at = now - duration_s, now
-        elif waited_s:
+        if waited_s or self._started_at is None:
             self._arrived_at = now
-            if waited_s >= self._stall_s:
-                yield from self._live.lose()
         else:
             self._arrived_at = min(now, self._arrived_at + duration_s)
+        if self._started_at is None:
+            self._started_at = now - duration_s
+        ahead_s = self._read_s - (now - self._started_at)
+        if waited_s >= self._stall_s and ahead_s < 0:
+            self._started_at, self._read_s, ahead_s = now - duration_s, duration_s, 0.0
+            yield from self._live.lose()
+            self._live.count_samples(False)
         yield from self._live.push(samples, self._arrived_at)
-        if self._read_s - (now - self._started_at) > _RECORDING_S and not self._recording:
-            self._recording = True
-            self._live.count_samples()
+        if ahead_s > _RECORDING_S:
+            self._live.count_samples(True)
 
     def lose(self, lost_s: float = 0.0) -> Iterator[Chunk]:
         """Say that sound is missing here, how much if known; yields what came before."""
