@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _QUEUE_CHUNKS: Final = 20
 
-_OPTIONS: Final = {"analyzeduration": "2000000"}
+_OPTIONS: Final = {"analyzeduration": "500000", "max_probe_packets": "4"}
+"""FFmpeg looks at half a second (in µs) and four packets of a stream before it gives any of it.
+Its defaults would hold back minutes of a live WAV."""
 
 
 class FifoSource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from langidd.audio.base import SourceCounts
 from langidd.audio.capture_clock import CaptureClock
 from langidd.audio.pipe import Pipe, PipeChunks
-from langidd.types import Chunk
+
+if TYPE_CHECKING:
+    from langidd.types import Chunk
 
 EPOCH = 1_700_000_000.0
 PIECE_S = 0.05
@@ -28,9 +31,7 @@ class Writer:
         self.captured: list[float] = []
         self.chunks: list[Chunk] = []
         clock = CaptureClock(monotonic=lambda: self.now, wall=lambda: EPOCH + self.now)
-        self.sound = PipeChunks(
-            self, self.counts, stall_s, clock=clock, monotonic=lambda: self.now
-        )
+        self.sound = PipeChunks(self, self.counts, stall_s, clock=clock, monotonic=lambda: self.now)
 
     def take_wait_s(self) -> float:
         return self.waited_s

@@ -84,18 +84,25 @@ async def test_after_a_silence_the_times_are_those_of_the_clock_again():
 async def test_a_silent_pipe_is_stalled_and_lives_again_and_ends():
     out, into = os.pipe()
     health: list[Health] = []
+    stalled = asyncio.Event()
+
+    def entered(state: Health) -> None:
+        health.append(state)
+        if state.state == "stalled":
+            stalled.set()
+
     source = SupervisedSource(
         "pipe",
         lambda: StdinSource("pipe", descriptor=out),
-        health.append,
+        entered,
         timeouts=SourceTimeouts(stall_s=0.1, connect_s=0.1),
     )
     chunks = source.chunks()
     for _ in range(2):
         waiting = asyncio.ensure_future(anext(chunks))
         async with asyncio.timeout(10):
-            while source.health.state != "stalled":
-                await asyncio.sleep(0.01)
+            await stalled.wait()
+        stalled.clear()
         os.write(into, noise(1_600).tobytes())
         await waiting
         assert source.health.state == "live"
