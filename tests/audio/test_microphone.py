@@ -165,11 +165,9 @@ async def test_processes_that_cannot_be_ended_are_abandoned_and_no_more_than_a_f
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # A child of the driver keeps the pipe open, as a sound server that was started by it does.
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
     (tmp_path / "sounddevice.py").write_text(
-        "import subprocess, time\n"
-        f"subprocess.Popen(['cat', {str(gate)!r}], stderr=subprocess.DEVNULL)\n"
+        "import os, subprocess, time\n"
+        "subprocess.Popen(['cat', os.environ['GATE']], stderr=subprocess.DEVNULL)\n"
         "time.sleep(60)\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
@@ -177,6 +175,9 @@ async def test_processes_that_cannot_be_ended_are_abandoned_and_no_more_than_a_f
     source = MicrophoneSource("mic", 0)
     gates = []
     for number in range(1, MOST_HANGING + 1):
+        gate = tmp_path / f"gate{number}"
+        os.mkfifo(gate)
+        monkeypatch.setenv("GATE", str(gate))
         started = asyncio.ensure_future(anext(source.chunks()))
         gates.append(await asyncio.to_thread(gate.open, "wb"))  # as soon as the child reads it
         started.cancel()
