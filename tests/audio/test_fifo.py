@@ -18,6 +18,7 @@ from langidd.audio.fifo import FifoSource
 from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
 from langidd.retry import RetryPolicy
+from tests.support.threads import ended
 
 if TYPE_CHECKING:
     from langidd.types import Chunk, Health
@@ -92,7 +93,7 @@ async def test_it_waits_for_a_writer_and_after_it_for_the_next(fifo: Path):
     assert [chunk.gap for chunk in watcher.chunks].count(True) == 1
     listening.cancel()
     await asyncio.wait([listening])
-    assert watcher.pipe.counts.hanging == 0
+    assert await ended("source radio")
 
 
 async def test_a_writer_that_falls_silent_is_a_stall_and_its_sound_afterwards_is_of_now(fifo: Path):
@@ -133,7 +134,7 @@ async def test_leaving_it_leaves_no_thread_behind(fifo: Path):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await anext(source.chunks())
-    assert source.counts.abandoned == 0
+    assert await ended("source radio")
 
 
 async def test_a_pipe_without_a_name_has_one_writer_and_then_ends():
