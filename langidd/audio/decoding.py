@@ -9,7 +9,7 @@ import av
 import av.error
 import numpy as np
 
-from langidd.audio.resampling import Resampler, mix_weights, to_float
+from langidd.audio.resampling import Resampler, to_float
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,14 +73,17 @@ class Decoder:
             self._counts.damaged += 1
             return
         gap, lost_s = self._hole(frame)
-        if gap or self._resampler is None or self._resampler.rate != frame.sample_rate:
+        planes = self._channels(frame)
+        form = frame.sample_rate, len(planes)
+        resampler = self._resampler
+        if gap or resampler is None or (resampler.rate, resampler.channels) != form:
             yield from self._flush()
             try:
-                self._resampler = Resampler(frame.sample_rate, self._counts)
+                resampler = self._resampler = Resampler(*form)
             except ValueError:
                 self._counts.damaged += 1
                 return
-        samples = self._resampler.push(self._mono(frame))
+        samples = resampler.push(planes)
         self.decoded += len(samples)
         # The filter may hold everything back at first; the gap must not be lost with it.
         if len(samples) or gap:
@@ -114,8 +117,9 @@ class Decoder:
         self._counts.resyncs += 1
         return True, 0.0
 
-    def _mono(self, frame: av.AudioFrame) -> Samples:
-        channels = [channel.name for channel in frame.layout.channels]
+    def _channels(self, frame: av.AudioFrame) -> Samples:
+        """The frame's sound, `(channels, n)`."""
+        channels = frame.layout.nb_channels
         try:
             planes = frame.to_ndarray()
         except ValueError:  # 64-bit integers, which numpy gets by way of FFmpeg
@@ -125,11 +129,5 @@ class Decoder:
                 [part.to_ndarray() for part in self._to_double.resample(frame)], axis=1
             )
         if not frame.format.is_planar and len(planes) == 1:
-            planes = planes.reshape(-1, len(channels)).T
-        with np.errstate(over="ignore", invalid="ignore"):
-            sound = to_float(planes)
-            if len(sound) == 1:
-                mixed: Samples = sound[0]
-            else:
-                mixed = mix_weights(channels) @ sound
-            return mixed
+            planes = planes.reshape(-1, channels).T
+        return to_float(planes, self._counts)

@@ -15,7 +15,7 @@ import numpy as np
 from langidd.audio.base import SourceCounts
 from langidd.audio.live import LiveChunks
 from langidd.audio.portaudio import HEADER, bare_name
-from langidd.audio.resampling import Resampler, mean_of
+from langidd.audio.resampling import Resampler, to_float
 from langidd.errors import SourceError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def list_microphones() -> list[Microphone]:
 class MicrophoneSource:
     """An input device, given by number or by (a part of) its name.
 
-    Recorded at its own rate with all of its channels, which are averaged. Once it was
+    Recorded at its own rate with all of its channels, which are mixed. Once it was
     open it is looked for by name, so it is found when it returns as another number.
     """
 
@@ -113,7 +113,7 @@ class MicrophoneSource:
             raise self._error(opened["error"], permanent=opened["permanent"])
         self._wanted = {"device": bare_name(opened["name"]), "number": opened["number"]}
         channels = opened["channels"]
-        resampler = Resampler(opened["rate"], self.counts)
+        resampler = Resampler(opened["rate"], channels)
         live = LiveChunks(self.counts)
         while (header := await _exactly(pipe, HEADER.size)) is not None:
             length, heard_at, lost = HEADER.unpack(header)
@@ -121,14 +121,13 @@ class MicrophoneSource:
                 self.counts.overflows += lost
                 for chunk in live.push(resampler.flush()):
                     yield chunk
-                resampler = Resampler(opened["rate"], self.counts)
                 for chunk in live.lose():
                     yield chunk
             data = await _exactly(pipe, length) if length else None
             if data is None:
                 return
             frames = np.frombuffer(data, dtype="<f4").reshape(-1, channels)
-            sound = resampler.push(mean_of(frames))
+            sound = resampler.push(to_float(frames.T, self.counts))
             for chunk in live.push(sound, heard_at - resampler.held_s):
                 yield chunk
 

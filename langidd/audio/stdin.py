@@ -11,7 +11,7 @@ import numpy as np
 
 from langidd.audio.base import CHUNK_S, SourceCounts
 from langidd.audio.reader import Reader
-from langidd.audio.resampling import Chunker, Resampler, mean_of
+from langidd.audio.resampling import Chunker, Resampler, to_float
 from langidd.errors import SourceError
 from langidd.types import SAMPLE_RATE, Chunk
 
@@ -63,7 +63,7 @@ class StdinSource:
 
     def _read(self, mailbox: Mailbox[Chunk]) -> None:
         descriptor = self._open()
-        resampler = Resampler(self._rate, self.counts)
+        resampler = Resampler(self._rate, self._channels)
         chunker = Chunker(round(CHUNK_S * SAMPLE_RATE))
         frame_bytes = _SAMPLE_BYTES * self._channels
         started_at = self._started_at
@@ -83,7 +83,7 @@ class StdinSource:
             whole = len(data) // frame_bytes * frame_bytes
             left_over = data[whole:]
             frames = np.frombuffer(data[:whole], dtype="<i2").reshape(-1, self._channels)
-            sound = resampler.push(mean_of(frames))
+            sound = resampler.push(to_float(frames.T, self.counts))
             if not all(put(samples) for samples in chunker.push(sound)):
                 return
         if started_at is None:
