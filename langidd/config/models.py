@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
@@ -26,6 +26,7 @@ from langidd.decision.presets import PRESETS, DeciderSettings, decider_settings
 from langidd.errors import ConfigError
 from langidd.observability.redaction import redact_url, url_secrets
 from langidd.publish.mqtt.topics import slug, slugs
+from langidd.rtsp_url import parse_rtsp_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -291,24 +292,16 @@ class SourceSettings(Table):
         if not isinstance(data, dict) or not isinstance(data.get("rtsp"), str):
             return data
         try:
-            parts = urlsplit(data["rtsp"])
-            username, password, _ = parts.username, parts.password, parts.port
-        except ValueError:
-            raise ValueError("rtsp is no URL; it must be rtsp://host/path") from None
-        if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
-            raise ValueError("rtsp is no RTSP URL; it must be rtsp://host/path or rtsps://…")
-        if not data["rtsp"].isprintable() or " " in data["rtsp"]:
-            raise ValueError("rtsp holds a space or a control character; write %20 for a space")
-        if "@" not in parts.netloc:
-            return data
-        if password and (data.get("password") or data.get("password_file")):
+            address = parse_rtsp_url(data["rtsp"])
+        except ValueError as error:
+            raise ValueError(f"rtsp {error}") from None
+        if address.password and (data.get("password") or data.get("password_file")):
             raise ValueError("the password is given twice: in rtsp and beside it")
-        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        data = {**data, "rtsp": bare}
-        if username:
-            data.setdefault("username", unquote(username))
-        if password:
-            data["password"] = unquote(password)
+        data = {**data, "rtsp": address.bare}
+        if address.username:
+            data.setdefault("username", address.username)
+        if address.password:
+            data["password"] = address.password
         return data
 
     @field_validator("candidates")

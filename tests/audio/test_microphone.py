@@ -16,8 +16,9 @@ import pytest
 from langidd.audio.file import FileSource
 from langidd.audio.microphone import MicrophoneSource, list_microphones
 from langidd.audio.portaudio import NoDevice, bare_name, find
-from langidd.audio.supervisor import Patience, SupervisedSource
+from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
+from langidd.retry import RetryPolicy
 from tests.conftest import require
 from tests.support.virtual_sound_card import alsa_microphones, pulseaudio, raw_stereo
 
@@ -154,7 +155,7 @@ async def test_a_driver_that_brings_the_process_down_is_an_error_of_one_line(
 ):
     (tmp_path / "sounddevice.py").write_text("import os\nos.abort()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert "ended without a word" in str(await error_of(MicrophoneSource("mic", 0)))
+    assert "ended without an answer" in str(await error_of(MicrophoneSource("mic", 0)))
 
 
 class Watcher:
@@ -168,7 +169,8 @@ class Watcher:
             "mic",
             lambda: self.microphone,
             self.health.append,
-            patience=Patience(stall_s=1.5, connect_s=10, first_s=0.2, most_s=0.5),
+            timeouts=SourceTimeouts(stall_s=1.5, connect_s=10),
+            retry=RetryPolicy(first_s=0.2, longest_s=0.5),
         )
 
     async def run(self) -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from langidd.audio.file import FileSource
 from langidd.audio.rtsp import RtspSource
-from langidd.audio.supervisor import Patience, SupervisedSource
+from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
+from langidd.retry import RetryPolicy
 from tests.support.rtsp_process import Proxy, RtspServer, pretender, rtsp_server
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ async def test_redirects_in_a_circle_end():
 class Watcher:
     """Listens to a supervised camera, and waits for states and sound."""
 
-    def __init__(self, url: str, **patience: float) -> None:
+    def __init__(self, url: str, *, connect_s: float = 5.0, first_s: float = 0.1) -> None:
         self.health: list[Health] = []
         self.chunks: list[Chunk] = []
         self.news = asyncio.Condition()
@@ -276,7 +277,8 @@ class Watcher:
             "cam",
             lambda: self.camera,
             self.health.append,
-            patience=Patience(**{"stall_s": 1.0, "connect_s": 5.0, "first_s": 0.1, **patience}),
+            timeouts=SourceTimeouts(stall_s=1.0, connect_s=connect_s),
+            retry=RetryPolicy(first_s=first_s),
         )
 
     async def run(self) -> None:
