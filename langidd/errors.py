@@ -19,6 +19,10 @@ class SourceError(LangiddError):
         self.permanent = permanent
 
 
+class EndsEarlyError(SourceError):
+    """A recording whose end cannot be read; all sound before it was given."""
+
+
 class ModelError(LangiddError):
     """A checkpoint that cannot be used, or a model that failed."""
 
