@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +21,9 @@ from langidd.cli.flags import (
     codes,
     nested,
 )
+from langidd.cli.terminal import json_line, path_text
 from langidd.errors import ConfigError, LangiddError
+from langidd.observability.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +80,7 @@ def classify(
     results = _results(files, loaded, codes(languages), failed)
     if as_json:
         for result in results:
-            typer.echo(json.dumps(_as_object(result), ensure_ascii=False))
+            typer.echo(json_line(_as_object(result)))
     elif as_csv:
         _write_csv(results)
     else:
@@ -102,6 +103,7 @@ def _results(
     )
 
     from langidd.model.whisper import load_classifier
+    from langidd.observability.logging import final_line
     from langidd.service.offline import classify_file
 
     chosen = settings.model
@@ -120,7 +122,7 @@ def _results(
             chosen.path, device=chosen.device, context=chosen.context, threads=chosen.threads
         )
         for file in files:
-            bar.update(task, description=file.name)
+            bar.update(task, description=printable(file.name))
             try:
                 yield classify_file(file, classifier, settings, candidates=candidates)
             except ConfigError:
@@ -128,15 +130,14 @@ def _results(
                 raise
             except LangiddError as error:
                 failed.append(str(file))
-                text = " ".join(str(error).split())
-                line = text if str(file) in text or file.name in text else f"{file}: {text}"
-                typer.echo(f"langidd: {line}", err=True)
+                text, name = str(error), printable(file.name)
+                typer.echo(final_line(text if name in text else f"{name}: {text}"), err=True)
             bar.advance(task)
 
 
 def _as_object(result: FileResult) -> dict[str, Any]:
     return {
-        "file": str(result.path),
+        "file": path_text(result.path),
         "language": result.language,
         "confidence": round(result.confidence, 4),
         "speech_s": round(result.speech_s, 3),
@@ -159,7 +160,7 @@ def _write_csv(results: Iterator[FileResult]) -> None:
     for result in results:
         for start_s, end_s, language, confidence in result.spans:
             row = (f"{start_s:.3f}", f"{end_s:.3f}", language, f"{confidence:.4f}")
-            writer.writerow([result.path, *row, result.language])
+            writer.writerow([path_text(result.path), *row, result.language])
         sys.stdout.flush()
 
 
@@ -178,7 +179,7 @@ def _show_table(results: list[FileResult]) -> None:
         table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
     for result in results:
         table.add_row(
-            Text(result.path.name, overflow="fold"),
+            Text(printable(result.path.name), overflow="fold"),
             result.language,
             f"{result.confidence:.0%}",
             minutes(result.speech_s),
@@ -190,7 +191,7 @@ def _show_table(results: list[FileResult]) -> None:
         if not result.spans:
             continue
         console.print()
-        console.print(Text(result.path.name, style="bold"))
+        console.print(Text(printable(result.path.name), style="bold"))
         console.print(
             Text("0:00 ").append_text(timeline(result.spans, result.duration_s, width)),
             minutes(result.duration_s),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -22,6 +22,10 @@ from langidd.cli.flags import (
     nested,
 )
 from langidd.errors import ConfigError
+from langidd.observability.printable import printable
+
+LONGEST_NAME: Final = 200
+"""Characters that a source's name may have."""
 
 if TYPE_CHECKING:
     from langidd.cli.view import View
@@ -162,6 +166,7 @@ def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
 def _usable(name: str, otherwise: str) -> str:
     from langidd.publish.mqtt.topics import slug
 
+    name = printable(name)[:LONGEST_NAME]
     try:
         slug(name)
     except ConfigError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_arg
 
 from pydantic import BaseModel, SecretStr
 
+from langidd.observability.printable import printable
 from langidd.observability.redaction import redact
 
 if TYPE_CHECKING:
@@ -192,5 +193,5 @@ def _show(  # noqa: PLR0911 - one answer a kind of value
 
 def short(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """Return the text in one line of at most `most` characters."""
-    text = "".join(character if character.isprintable() else "?" for character in text)
+    text = printable(text)
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
@@ -17,11 +17,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-SECRET_FILE_BYTES: Final = 64 * 1024
-"""No password is longer; a bigger file is the wrong file (or /dev/zero)."""
+from langidd.config.files import credential_path
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 
@@ -56,8 +52,17 @@ def _topic(text: str) -> str:
 
 
 def _host(text: str) -> str:
+    """Return the host; an IPv6 address without the brackets that URLs put around it."""
     _plain(text)
-    if "/" in text or "@" in text or text.count(":") == 1 or " " in text:
+    address = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in address or address is not text:
+        try:
+            return str(IPv6Address(address))
+        except ValueError:
+            raise ValueError(
+                "must be a host name or an address alone, without scheme, port or user"
+            ) from None
+    if set(text) & set("/@[] "):
         raise ValueError("must be a host name or an address alone, without scheme, port or user")
     return text
 
@@ -83,21 +88,6 @@ def _path(value: object) -> object:
     return value
 
 
-def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
-    """Return where a `*_file` lies.
-
-    A relative one is one of systemd's credentials where it gives any
-    (`$CREDENTIALS_DIRECTORY`), else it lies beside the configuration file.
-    """
-    if path.is_absolute():
-        return path
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials:
-        # The files of a directory that LoadCredential= names have its name before their own.
-        return Path(credentials) / "_".join(path.parts)
-    return (context or {}).get("directory", Path()) / path
-
-
 def _readable(path: Path, info: ValidationInfo) -> Path:
     path = credential_path(path, info.context)
     try:
@@ -107,27 +97,13 @@ def _readable(path: Path, info: ValidationInfo) -> Path:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def read_secret(path: Path) -> SecretStr:
-    """Read a password: the file's text without the newline at its end.
-
-    Raises ValueError, whose text never holds what was read.
-    """
-    with path.open("rb") as file:
-        content = file.read(SECRET_FILE_BYTES + 1)
-    if len(content) > SECRET_FILE_BYTES:
-        raise ValueError(f"{path} is no password: it holds over {SECRET_FILE_BYTES} bytes")
-    try:
-        text = content.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no password: it is no UTF-8 text") from None
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return SecretStr(text)
-
-
 def _secret(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value():
+    text = value.get_secret_value()
+    if not text:
         raise ValueError("must not be empty")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # How Python keeps the bytes of a variable or a flag that are no UTF-8.
+        raise ValueError("must be UTF-8 text")
     return value
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from langidd.config.complaints import explain, key_text, short, suggestion
+from langidd.config.files import FILE_BYTES, read_text
 from langidd.config.models import Settings
 from langidd.errors import ConfigError
 
@@ -25,8 +26,6 @@ PREFIX: Final = "LANGIDD_"
 
 NO_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "REQUIRE_ALL"})
 """Variables with our prefix that are no settings: the file's place, and the tests' own."""
-
-FILE_BYTES: Final = 4 * 2**20
 
 
 class _Environment(Settings, BaseSettings):
@@ -73,16 +72,9 @@ def load_settings(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES + 1)
+        return tomllib.loads(read_text(path, FILE_BYTES))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > FILE_BYTES:
-        raise ConfigError(f"{path} holds over {FILE_BYTES} bytes; that is no configuration")
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no UTF-8 text (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(")[2].rstrip(")") if "(" in str(error) else "somewhere"
         # The parser's own words may quote the file, and the file may hold a password.
@@ -91,6 +83,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} {error}") from None
 
 
 def _variables() -> dict[str, Any]:

@@ -20,8 +20,9 @@ from langidd.config.fields import (
     Text,
     Topic,
     Unit,
-    read_secret,
 )
+from langidd.config.files import read_secret
+from langidd.config.urls import unencoded
 from langidd.decision.presets import PRESETS, DeciderSettings, decider_settings
 from langidd.errors import ConfigError
 from langidd.observability.redaction import redact_url, url_secrets
@@ -290,6 +291,12 @@ class SourceSettings(Table):
         """Move user and password out of the URL, so that it may be shown."""
         if not isinstance(data, dict) or not isinstance(data.get("rtsp"), str):
             return data
+        wrong = unencoded(data["rtsp"])
+        if wrong:
+            raise ValueError(
+                f"the user or the password in rtsp holds '{wrong}'; write %{ord(wrong):02X} for "
+                "it, or give the password in password_file"
+            )
         try:
             parts = urlsplit(data["rtsp"])
             username, password, _ = parts.username, parts.password, parts.port

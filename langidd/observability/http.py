@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,10 @@ READ_TIMEOUT_S: Final = 10.0
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+
+class _Ipv6Server(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):
@@ -68,17 +73,18 @@ class Endpoint:
             start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
             return [b"there are /metrics and /healthz\n"]
 
+        server, shown = (_Ipv6Server, f"[{host}]") if ":" in host else (_Server, host)
         try:
-            self._server = make_server(host, port, answer, _Server, _Handler)
+            self._server = make_server(host, port, answer, server, _Handler)
         except OSError as error:
             raise ServiceError(
-                f"http.port: cannot listen on {host}:{port} ({error.strerror or error}); "
+                f"http.port: cannot listen on {shown}:{port} ({error.strerror or error}); "
                 "choose another"
             ) from error
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
         self._thread.start()
-        log.info("metrics and health on http://%s:%d", host, self.port)
+        log.info("metrics and health on http://%s:%d", shown, self.port)
 
     def close(self) -> None:
         """Stop serving."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
+from langidd.observability.printable import printable
 from langidd.observability.redaction import SecretFilter, redact
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def final_line(text: str) -> str:
     secrets = {
         secret for inner in filters if isinstance(inner, SecretFilter) for secret in inner.secrets
     }
-    line = f"langidd: {' '.join(redact(text, secrets).split())}"
+    line = f"langidd: {printable(' '.join(redact(text, secrets).split()))}"
     return f"<3>{line}" if _is_journal(sys.stderr) else line
 
 
@@ -79,7 +81,8 @@ def formatter(
     """Return what writes a record in that form."""
     chosen: Form = form if form != "auto" else ("journald" if _is_journal(stream) else "human")
     if chosen == "json":
-        return JsonFormatter()
+        # Each encoding that is not UTF-8 has escapes of its own, which are none of JSON's.
+        return JsonFormatter(ascii_only=codecs.lookup(stream.encoding or "utf-8").name != "utf-8")
     if chosen == "journald":
         return JournalFormatter("%(name)s: %(message)s")
     return HumanFormatter(colour=stream.isatty() and "NO_COLOR" not in os.environ)
@@ -112,6 +115,10 @@ class HumanFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, message, exception."""
 
+    def __init__(self, *, ascii_only: bool = False) -> None:
+        super().__init__()
+        self._ascii_only = ascii_only
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         said = {
@@ -122,7 +129,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_text:
             said["exception"] = record.exc_text
-        return json.dumps(said, ensure_ascii=False)
+        return json.dumps(said, ensure_ascii=self._ascii_only)
 
 
 class JournalFormatter(logging.Formatter):

@@ -134,7 +134,7 @@ def test_a_password_file_is_systemds_credential(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"\xff\xfe", "UTF-8"), (b"x" * 70_000, "no password"), (None, "cannot")],
+    [(b"", "is empty"), (b"\xff", "UTF-8"), (b"x" * 70_000, "no password"), (None, "cannot")],
 )
 def test_a_file_that_holds_no_password_is_named(content: bytes | None, said: str, file: Path):
     if content is not None:

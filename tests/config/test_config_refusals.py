@@ -132,9 +132,9 @@ def test_a_password_that_is_no_text_is_not_shown_either(key: str, pin: str, tmp_
     ("content", "said"),
     [
         (None, "No such file"),
-        (b"\xff\xfe[mqtt]", "UTF-8"),
+        (b"\xff\xfe[mqt]", "UTF-16"),
         (b"a = " + b"[" * 100_000, "nested too deeply"),
-        (b"#" * (4 * 2**20 + 1), "no configuration"),
+        (b"#" * (4 * 2**20 + 1), "more than 4194304 bytes"),
     ],
     ids=["missing", "UTF-16", "deep", "endless"],
 )
@@ -150,3 +150,55 @@ def test_what_is_no_configuration_is_named(content: bytes | None, said: str, tmp
 def test_a_directory_is_no_configuration(tmp_path: Path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("character", ["#", "?", "/", "[", "]"])
+@pytest.mark.parametrize("host", ["camera", "camera:554", "[::1]:554"])
+def test_a_url_whose_password_is_not_encoded_says_which_character(
+    character: str, host: str, tmp_path: Path
+):
+    url = f"rtsp://me:{PASSWORD}{character}x@{host}/stream"
+    said = refusal(tmp_path, f"{SOURCE}rtsp = '{url}'")
+    assert PASSWORD not in said
+    assert f"'{character}'" in said
+    assert f"%{ord(character):02X}" in said
+    assert "password_file" in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://camera/a@b",
+        "rtsp://camera:554/x?a=b@c",
+        "rtsp://[::1]:554/a@b",
+        "rtsp://camera/x#a@b",
+        "rtsp://me:a%23b@[::1]/x",
+        "rtsp://me:a@b@camera/x",
+    ],
+)
+def test_an_at_sign_elsewhere_is_no_fault(url: str):
+    settings = load_settings(None, {"sources": [{"name": "a", "rtsp": url}]}, environment=False)
+    assert settings.sources[0].rtsp == url.replace("me:a%23b@", "").replace("me:a@b@", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("[2001:db8::2]", "2001:db8::2"),
+        ("broker.lan", "broker.lan"),
+        ("192.168.1.2", "192.168.1.2"),
+    ],
+)
+@pytest.mark.parametrize("table", ["mqtt", "http"])
+def test_an_address_may_stand_in_brackets(table: str, given: str, host: str):
+    settings = load_settings(None, {table: {"host": given}}, environment=False)
+    assert getattr(settings, table).host == host
+
+
+@pytest.mark.parametrize("host", ["[::1", "::1]", "[::1]:1883", "[broker]", "1:2:3", "a::b::c"])
+def test_what_is_no_address_is_refused(host: str, tmp_path: Path):
+    said = refusal(tmp_path, f"[mqtt]\nhost = '{host}'")
+    assert f"mqtt.host is '{host}'" in said
