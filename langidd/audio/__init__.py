@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langidd.audio.base import Source, SourceCounts
+from langidd.audio.base import Source, SourceCounts, one_line
+from langidd.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from langidd.config import SourceSettings
     from langidd.types import Health
 
-__all__ = ["Source", "SourceCounts", "open_source", "supervise"]
+__all__ = ["Source", "SourceCounts", "check_source", "open_source", "supervise"]
 
 
 def open_source(settings: SourceSettings) -> Source:
@@ -71,3 +72,29 @@ def supervise(settings: SourceSettings, on_health: Callable[[Health], None]) -> 
         ),
         gives_up=settings.file is not None,
     )
+
+
+def check_source(settings: SourceSettings) -> None:
+    """Look whether a file or a microphone is there, before anything slow begins.
+
+    Raises:
+        SourceError: it is not.
+
+    """
+    if settings.file not in (None, "-"):
+        path = Path(str(settings.file))
+        if not path.is_file() or not path.stat().st_size:
+            reason = "is a directory" if path.is_dir() else "no such file"
+            reason = "is empty" if path.is_file() else reason
+            raise SourceError(f"{one_line(str(path))}: {reason}", permanent=True)
+    if settings.device is not None:
+        from dataclasses import asdict
+
+        from langidd.audio.microphone import list_microphones
+        from langidd.audio.portaudio import NoDevice, find
+
+        try:
+            find([asdict(device) for device in list_microphones()], str(settings.device))
+        except NoDevice as error:
+            text = f"microphone {settings.device}: {error}"
+            raise SourceError(text, permanent=True) from None

@@ -76,8 +76,9 @@ def classify(
     )
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
-    failed: list[str] = []
-    results = _results(files, loaded, codes(languages), failed)
+    failed = [file for file in files if not _can_be_opened(file)]
+    there = [file for file in files if file not in failed]
+    results = _results(there, loaded, codes(languages), failed) if there else iter(())
     if as_json:
         for result in results:
             typer.echo(json_line(_as_object(result)))
@@ -90,7 +91,7 @@ def classify(
 
 
 def _results(
-    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[str]
+    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[Path]
 ) -> Iterator[FileResult]:
     """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
     from rich.console import Console
@@ -103,7 +104,6 @@ def _results(
     )
 
     from langidd.model.whisper import load_classifier
-    from langidd.observability.logging import final_line
     from langidd.service.offline import classify_file
 
     chosen = settings.model
@@ -129,10 +129,26 @@ def _results(
                 # Wrong for one file is wrong for all of them.
                 raise
             except LangiddError as error:
-                failed.append(str(file))
-                text, name = str(error), printable(file.name)
-                typer.echo(final_line(text if name in text else f"{name}: {text}"), err=True)
+                failed.append(file)
+                _tell(file, str(error))
             bar.advance(task)
+
+
+def _can_be_opened(file: Path) -> bool:
+    """Look before the model is loaded, and say what is wrong."""
+    try:
+        with file.open("rb"):
+            return True
+    except OSError as error:
+        _tell(file, error.strerror or type(error).__name__)
+        return False
+
+
+def _tell(file: Path, text: str) -> None:
+    from langidd.observability.logging import final_line
+
+    name = printable(file.name)
+    typer.echo(final_line(text if name in text else f"{printable(str(file))}: {text}"), err=True)
 
 
 def _as_object(result: FileResult) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def listen(
             "sources": [{key: value for key, value in source.items() if value is not None}],
         }
     )
+    from langidd.audio import check_source
     from langidd.cli.view import open_view
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
@@ -135,6 +136,7 @@ def listen(
     if "node" not in flags:
         loaded = loaded.model_copy(update={"node": f"{loaded.node}-listen"})
     configure_logs(loaded.log, loaded.secrets())
+    check_source(loaded.sources[0])
     with open_view(loaded.sources[0].name, json_lines=json_lines) as view:
         asyncio.run(_listen(loaded, view, publish=mqtt is not None))
     if view.failed:
