@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,7 +25,7 @@ from langidd.config.files import read_secret
 from langidd.config.urls import unencoded
 from langidd.decision.presets import PRESETS, DeciderSettings, decider_settings
 from langidd.errors import ConfigError
-from langidd.observability.redaction import redact_url, url_secrets
+from langidd.observability.redaction import redact_url, spellings, url_secrets
 from langidd.publish.mqtt.topics import slug, slugs
 
 if TYPE_CHECKING:
@@ -389,10 +389,13 @@ class Settings(Table):
         return self
 
     def secrets(self) -> frozenset[str]:
-        """Every text that may never be shown, as it was given and as URLs write it."""
-        fields = [self.mqtt.password, self.mqtt.tls.key_password]
-        fields += [source.password for source in self.sources]
-        plain = {field.get_secret_value() for field in fields if field is not None}
-        for source in self.sources:
-            plain |= url_secrets(source.rtsp or "")
-        return frozenset(plain | {quote(text, safe="") for text in plain})
+        """Return every text that must never be shown, in each form that it may come up in."""
+        logins = [(self.mqtt.username, self.mqtt.password), (None, self.mqtt.tls.key_password)]
+        logins += [(source.username, source.password) for source in self.sources]
+        secrets = {
+            (password.get_secret_value(), username or "")
+            for username, password in logins
+            if password is not None
+        }
+        secrets |= {(text, "") for source in self.sources for text in url_secrets(source.rtsp or "")}
+        return frozenset().union(*(spellings(*secret) for secret in secrets))

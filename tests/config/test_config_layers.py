@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -117,6 +118,20 @@ def test_a_password_file_lies_beside_the_configuration(file: Path):
     assert settings.mqtt.password.get_secret_value() == PASSWORD
     assert PASSWORD not in repr(settings)
     assert PASSWORD in settings.secrets()
+
+
+def test_the_secrets_of_paths_and_queries_and_of_basic_authentication_are_known():
+    settings = Settings.model_validate(
+        {
+            "mqtt": {"host": "b", "username": "me", "password": PASSWORD},
+            "sources": [{"name": "a", "rtsp": "rtsp://c/key/abcdef/x?token=uvw_xyz"}],
+        }
+    )
+    basic = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+    assert {"abcdef", "uvw_xyz", PASSWORD, basic} <= settings.secrets()
+    shown = repr(settings)
+    assert "abcdef" not in shown
+    assert "uvw_xyz" not in shown
 
 
 def test_a_password_file_is_systemds_credential(
