@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -15,9 +15,11 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from langidd.config.files import credential_path
+from langidd.config.files import credential_path, read_secret
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 
@@ -34,6 +36,17 @@ class Table(BaseModel):
         validate_default=False,
         use_attribute_docstrings=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        """Refuse an unknown key, with what is known as a fact of the error."""
+        for key in data if isinstance(data, dict) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError(
+                    "unknown_key", "unknown key", {"key": str(key), "known": [*cls.model_fields]}
+                )
+        return data
 
 
 def _plain(text: str) -> str:
@@ -105,6 +118,25 @@ def _secret(value: SecretStr) -> SecretStr:
         # How Python keeps the bytes of a variable or a flag that are no UTF-8.
         raise ValueError("must be UTF-8 text")
     return value
+
+
+def fill_from_file(table: Table, key: str) -> None:
+    """Set the field `key` to what the file named by `key_file` holds.
+
+    Raises:
+        ValueError: Both are given, or the file holds no password.
+
+    """
+    path = getattr(table, f"{key}_file")
+    if path is None:
+        return
+    if getattr(table, key) is not None:
+        raise ValueError(f"{key} and {key}_file are both given; one is allowed")
+    # Frozen against everybody else; the model itself is still being made here.
+    try:
+        object.__setattr__(table, key, read_secret(path))
+    except ValueError as error:
+        raise ValueError(f"{key}_file: {error}") from None
 
 
 Text = Annotated[str, AfterValidator(_plain), Field(max_length=200)]
