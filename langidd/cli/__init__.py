@@ -30,6 +30,9 @@ class OneLineErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        from langidd.observability.logging import early_logs
+
+        early_logs()
         try:
             return super().invoke(ctx)
         except LangiddError as error:

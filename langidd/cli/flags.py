@@ -113,7 +113,11 @@ def broker(url: str | None) -> dict[str, Any]:
 
     if "://" not in url:
         # An IPv6 address alone needs no brackets; with a port it does.
-        url = f"mqtt://[{url}]" if url.count(":") > 1 and not set(url) & set("[@") else f"mqtt://{url}"
+        url = (
+            f"mqtt://[{url}]"
+            if url.count(":") > 1 and not set(url) & set("[@")
+            else f"mqtt://{url}"
+        )
     wrong = unencoded(url)
     if wrong:
         raise ConfigError(

@@ -52,9 +52,7 @@ def read_text(path: Path, most: int) -> str:
     )
     content = content.removeprefix(mark)
     if not mark and b"\0" in content:
-        raise ValueError(
-            "holds NUL bytes, like UTF-16 without a byte order mark; save it as UTF-8"
-        )
+        raise ValueError("holds NUL bytes, like UTF-16 without a byte order mark; save it as UTF-8")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from langidd.config.broker import MqttSettings
 from langidd.config.fields import AnyPath, Host, Port, Table, Text
 from langidd.config.pipeline import DecisionSettings, ModelSettings, VadSettings, WindowSettings
-from langidd.config.source import SourceSettings
+from langidd.config.source import SourceSettings  # noqa: TC001 - pydantic reads it
 from langidd.errors import ConfigError
 from langidd.observability.redaction import spellings, url_secrets
 from langidd.publish.mqtt.topics import slug, slugs
@@ -81,5 +81,7 @@ class Settings(Table):
             for username, password in logins
             if password is not None
         }
-        secrets |= {(text, "") for source in self.sources for text in url_secrets(source.rtsp or "")}
+        secrets |= {
+            (text, "") for source in self.sources for text in url_secrets(source.rtsp or "")
+        }
         return frozenset().union(*(spellings(*secret) for secret in secrets))

@@ -33,12 +33,8 @@ _NAME: Final = (
 # In a query the value runs to the next parameter; in a path (/user=a_password=b_channel=1) to
 # the next name or segment.
 _QUERY: Final = re.compile(rf"(?i)(?P<key>[?&;#]{_NAME}=)(?P<value>[^&;\s\"'<>#]+)")
-_PATH: Final = re.compile(
-    rf"(?i)(?P<key>[/_]{_NAME}=)(?P<value>(?:(?!_[a-z]+=)[^&;\s\"'<>/?#])+)"
-)
-_SEGMENT: Final = re.compile(
-    rf"(?i)(?P<key>://[^\s\"'<>?#]*?/{_NAME}/)(?P<value>[^\s\"'<>/?#]+)"
-)
+_PATH: Final = re.compile(rf"(?i)(?P<key>[/_]{_NAME}=)(?P<value>(?:(?!_[a-z]+=)[^&;\s\"'<>/?#])+)")
+_SEGMENT: Final = re.compile(rf"(?i)(?P<key>://[^\s\"'<>?#]*?/{_NAME}/)(?P<value>[^\s\"'<>/?#]+)")
 _LOGINS: Final = (_QUERY, _PATH, _SEGMENT)
 
 
@@ -83,9 +79,7 @@ def spellings(secret: str, username: str = "") -> frozenset[str]:
     quoted |= {re.sub("%..", lambda match: match[0].lower(), text) for text in quoted}
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     escaped |= {repr(secret)[1:-1], html.escape(secret)}
-    coded = {
-        base64.b64encode(text.encode()).decode() for text in (secret, f"{username}:{secret}")
-    }
+    coded = {base64.b64encode(text.encode()).decode() for text in (secret, f"{username}:{secret}")}
     coded |= {text.rstrip("=") for text in coded}
     return frozenset({secret} | quoted | escaped | coded)
 

@@ -41,7 +41,9 @@ def run(*arguments: str | bytes | Path, encoding: str = "utf-8") -> Result:
 
 
 @pytest.fixture(scope="module")
-def odd_names(conversation: npt.NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def odd_names(
+    conversation: npt.NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory
+) -> bytes:
     """A directory with a recording of each name."""
     place = os.fsencode(tmp_path_factory.mktemp("names"))
     samples = (conversation[: 16_000 * 3] * 32_767).astype("<i2").tobytes()

@@ -1,4 +1,4 @@
-"""A configuration or a password file is read right whichever editor saved it, or refused in a line."""
+"""Configuration and password files are read whichever editor saved them, or refused in a line."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_what_no_mark_names_is_refused_in_a_line(content: bytes, said: str, tmp_
 @pytest.mark.parametrize("content", [f"user\n{PASSWORD}\n", f"\r\n{PASSWORD}", f"{PASSWORD}\0"])
 def test_a_password_of_several_lines_is_refused_without_being_shown(content: str, tmp_path: Path):
     (tmp_path / "secret").write_text(content)
-    with pytest.raises(ConfigError, match="password_file: .*(lines|NUL)") as caught:
+    with pytest.raises(ConfigError, match=r"password_file: .*(lines|NUL)") as caught:
         load_settings(None, {"mqtt": {"password_file": str(tmp_path / "secret")}})
     assert PASSWORD not in str(caught.value)
 

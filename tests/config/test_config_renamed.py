@@ -26,10 +26,8 @@ def test_in_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     settings = load_settings(path, environment=False)
     assert (settings.vad.min_silence_s, settings.vad.prefix_padding_s) == (0.7, 0.1)
     assert warnings(caplog) == [
-        f"{path}: vad.hang_over_s is now called min_silence_s; "
-        "the old name is still read",
-        f"{path}: vad.padding_s is now called prefix_padding_s; "
-        "the old name is still read",
+        f"{path}: vad.hang_over_s is now called min_silence_s; the old name is still read",
+        f"{path}: vad.padding_s is now called prefix_padding_s; the old name is still read",
     ]
 
 
