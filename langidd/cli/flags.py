@@ -109,8 +109,6 @@ def broker(url: str | None) -> dict[str, Any]:
     """Turn `mqtt[s]://[user[:password]@]host[:port]`, or a host alone, into settings."""
     if url is None:
         return {}
-    from langidd.config.urls import unencoded
-
     if "://" not in url:
         # An IPv6 address alone needs no brackets; with a port it does.
         url = (
@@ -118,7 +116,8 @@ def broker(url: str | None) -> dict[str, Any]:
             if url.count(":") > 1 and not set(url) & set("[@")
             else f"mqtt://{url}"
         )
-    wrong = unencoded(url)
+    login = url.partition("://")[2].rpartition("@")[0]
+    wrong = next((character for character in login if character in "/?#[]"), None)
     if wrong:
         raise ConfigError(
             f"--mqtt: the user or the password holds '{wrong}'; write %{ord(wrong):02X} for it, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,9 +16,9 @@ from langidd.config.fields import (
     Text,
     fill_from_file,
 )
-from langidd.config.urls import unencoded
 from langidd.decision.presets import PRESETS
 from langidd.observability.redaction import redact_url
+from langidd.rtsp_url import parse_rtsp_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,31 +66,17 @@ class SourceSettings(Table):
         """Move user and password out of the URL, so that it may be shown."""
         if not isinstance(data, dict) or not isinstance(data.get("rtsp"), str):
             return data
-        wrong = unencoded(data["rtsp"])
-        if wrong:
-            raise ValueError(
-                f"the user or the password in rtsp holds '{wrong}'; write %{ord(wrong):02X} for "
-                "it, or give the password in password_file"
-            )
         try:
-            parts = urlsplit(data["rtsp"])
-            username, password, _ = parts.username, parts.password, parts.port
-        except ValueError:
-            raise ValueError("rtsp is no URL; it must be rtsp://host/path") from None
-        if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
-            raise ValueError("rtsp is no RTSP URL; it must be rtsp://host/path or rtsps://…")
-        if not data["rtsp"].isprintable() or " " in data["rtsp"]:
-            raise ValueError("rtsp holds a space or a control character; write %20 for a space")
-        if "@" not in parts.netloc:
-            return data
-        if password and (data.get("password") or data.get("password_file")):
+            address = parse_rtsp_url(data["rtsp"])
+        except ValueError as error:
+            raise ValueError(f"rtsp {error}") from None
+        if address.password and (data.get("password") or data.get("password_file")):
             raise ValueError("the password is given twice: in rtsp and beside it")
-        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        data = {**data, "rtsp": bare}
-        if username:
-            data.setdefault("username", unquote(username))
-        if password:
-            data["password"] = unquote(password)
+        data = {**data, "rtsp": address.bare}
+        if address.username:
+            data.setdefault("username", address.username)
+        if address.password:
+            data["password"] = address.password
         return data
 
     @field_validator("candidates")

@@ -52,7 +52,7 @@ REFUSED = {
     "name without letters": ("[[sources]]\nname = '##'\nfile = 'a'", "'##'", "topic"),
     "negative device": (SOURCE + "device = -1", "sources[0].device is -1", "at least 0 or text"),
     "no RTSP": (SOURCE + "rtsp = 'http://c/'", "sources[0]", "rtsp://host/path"),
-    "RTSP's port": (SOURCE + "rtsp = 'rtsp://c:99999/'", "sources[0]", "rtsp://host/path"),
+    "RTSP's port": (SOURCE + "rtsp = 'rtsp://c:99999/'", "sources[0]", "1 to 65535"),
     "stdin twice over": (SOURCE + "file = '-'\nloop = true", "loop", "standard input"),
     "no candidates": (
         SOURCE + "file = 'a'\ncandidates = []",
@@ -160,7 +160,7 @@ def test_a_directory_is_no_configuration(tmp_path: Path):
         load_settings(tmp_path)
 
 
-@pytest.mark.parametrize("character", ["#", "?", "/", "[", "]"])
+@pytest.mark.parametrize("character", ["#", "?", "/"])
 @pytest.mark.parametrize("host", ["camera", "camera:554", "[::1]:554"])
 def test_a_url_whose_password_is_not_encoded_says_which_character(
     character: str, host: str, tmp_path: Path
@@ -168,7 +168,7 @@ def test_a_url_whose_password_is_not_encoded_says_which_character(
     url = f"rtsp://me:{PASSWORD}{character}x@{host}/stream"
     said = refusal(tmp_path, f"{SOURCE}rtsp = '{url}'")
     assert PASSWORD not in said
-    assert f"'{character}'" in said
+    assert f"has a {character} in its password" in said
     assert f"%{ord(character):02X}" in said
     assert "password_file" in said
 
@@ -182,11 +182,12 @@ def test_a_url_whose_password_is_not_encoded_says_which_character(
         "rtsp://camera/x#a@b",
         "rtsp://me:a%23b@[::1]/x",
         "rtsp://me:a@b@camera/x",
+        "rtsp://me:a[b@camera/x",
     ],
 )
 def test_an_at_sign_elsewhere_is_no_fault(url: str):
     settings = load_settings(None, {"sources": [{"name": "a", "rtsp": url}]}, environment=False)
-    assert settings.sources[0].rtsp == url.replace("me:a%23b@", "").replace("me:a@b@", "")
+    assert settings.sources[0].rtsp == url.replace("me:a%23b@", "").replace("me:a@b@", "").replace("me:a[b@", "")
 
 
 @pytest.mark.parametrize(
