@@ -7,6 +7,8 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from langidd.errors import LangiddError, ModelError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -31,7 +33,14 @@ async def open_model(settings: ModelSettings) -> AsyncIterator[ClassifierWorker]
     began = time.monotonic()
     worker = ClassifierWorker(lambda: load_checkpoint(settings), cpu_fallback=settings.cpu_fallback)
     try:
-        await worker.start()
+        try:
+            await worker.start()
+        except LangiddError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"model {settings.path} cannot run on {settings.device}: {error}"
+            ) from error
         classifier = worker.classifier
         log.info(
             "model %s on %s, %s context: %s (%.1f s)",
