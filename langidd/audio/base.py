@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from langidd.observability.printable import printable
+from langidd.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, assignments, nested
-from langidd.observability.printable import printable
+from langidd.errors import printable
 
 
 def check(

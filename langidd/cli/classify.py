@@ -22,8 +22,7 @@ from langidd.cli.flags import (
     nested,
 )
 from langidd.cli.terminal import json_line, path_text
-from langidd.errors import ConfigError, LangiddError
-from langidd.observability.printable import printable
+from langidd.errors import ConfigError, LangiddError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from langidd.cli.terminal import json_line
-from langidd.observability.printable import printable
+from langidd.errors import printable
 
 
 def devices(

@@ -21,8 +21,7 @@ from langidd.cli.flags import (
     codes,
     nested,
 )
-from langidd.errors import ConfigError
-from langidd.observability.printable import printable
+from langidd.errors import ConfigError, printable
 
 LONGEST_NAME: Final = 200
 """Characters that a source's name may have."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from langidd.observability.printable import printable
+from langidd.errors import printable
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from langidd.observability.printable import printable
+from langidd.errors import printable
 from langidd.observability.redaction import redact
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from langidd.observability.printable import printable
+from langidd.errors import printable
 from langidd.observability.redaction import SecretFilter, redact
 from langidd.observability.repeats import RepeatFilter
 
