@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from langidd.config.fields import Table, Text, Unit
 from langidd.decision.presets import DeciderSettings, decider_settings
@@ -68,43 +69,21 @@ class WindowSettings(Table):
         return self
 
 
-class DecisionSettings(Table):
-    """A preset, and numbers that replace the preset's (langidd.decision.presets)."""
+_NUMBERS: Final[dict[str, Any]] = {
+    field.name: (float | None, None) for field in fields(DeciderSettings)
+}
+_DecisionNumbers: Final = create_model("_DecisionNumbers", __base__=Table, **_NUMBERS)
+
+
+class DecisionSettings(_DecisionNumbers):  # type: ignore[misc, valid-type] # made above
+    """A preset, and numbers that replace the preset's own.
+
+    Each number of `langidd.decision.presets.DeciderSettings` is a key of that name, and None
+    where it is not given.
+    """
 
     preset: Text = "balanced"
-    """A set of all the numbers below."""
-    dwell_s: float | None = None
-    """Mean seconds of speech for which a language stays."""
-    pause_switch: float | None = None
-    """Chance that the language is another one after a pause."""
-    memory_s: float | None = None
-    """Time constant of silence with which the past is forgotten."""
-    evidence: float | None = None
-    """Factor on the weight of a window's scores."""
-    doubt: float | None = None
-    """Chance that a window says nothing, whatever its scores."""
-    und_weight: float | None = None
-    """Factor on what a window gives to languages that are none of the candidates."""
-    und_prior: float | None = None
-    """Chance, before anything is heard, of none of the languages."""
-    enter: float | None = None
-    """A language is named from this probability on."""
-    first_enter: float | None = None
-    """The same, where none is named so far."""
-    leave: float | None = None
-    """Below this a named language is given up for `und`."""
-    confirm_s: float | None = None
-    """Seconds above `enter` before another language takes a named one's place."""
-    leave_s: float | None = None
-    """Seconds below `leave` before a language is given up."""
-    hold_s: float | None = None
-    """Seconds of speech for which a named language stays at the least."""
-    no_speech_after_s: float | None = None
-    """Seconds of silence after which the answer is `zxx`."""
-    confidence_slope: float | None = None
-    """Scales the log-odds of the published confidence."""
-    confidence_offset: float | None = None
-    """Shifts them."""
+    """The set of numbers to start from."""
 
     @model_validator(mode="after")
     def _within(self) -> Self:
