@@ -16,6 +16,7 @@ import numpy as np
 from langidd.audio.base import SourceCounts
 from langidd.audio.live import LiveChunks
 from langidd.audio.portaudio import HEADER, NoDevice, bare_name, find
+from langidd.audio.reader import MOST_HANGING
 from langidd.audio.resampling import Resampler, to_float
 from langidd.errors import SourceError
 
@@ -93,6 +94,7 @@ class MicrophoneSource:
         self.name = name
         self.counts = SourceCounts()
         self._wanted: dict[str, Any] = {"device": device}
+        self._ending: set[asyncio.Future[tuple[bytes, bytes]]] = set()
 
     @classmethod
     def from_settings(cls, settings: SourceSettings) -> MicrophoneSource:
@@ -114,6 +116,10 @@ class MicrophoneSource:
             SourceError: there is no such device, or it is gone.
 
         """
+        if len(self._ending) >= MOST_HANGING:
+            raise self._error(
+                f"{MOST_HANGING} processes hang in its driver; none is started before one ends"
+            )
         try:
             process = await asyncio.create_subprocess_exec(
                 *_COMMAND,
@@ -139,18 +145,27 @@ class MicrophoneSource:
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        try:
-            async with asyncio.timeout(_KILL_S):
-                # Not `wait()`: it hangs while what the process had written is not read.
-                await process.communicate()
-        except TimeoutError:
+        # Not `wait()`: it hangs while what the process had written is not read.
+        ending = asyncio.ensure_future(process.communicate())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ended)
+        done, _ = await asyncio.wait([ending], timeout=_KILL_S)
+        if not done:
             # In an uninterruptible call of its driver, or a child of it holds the pipe.
             self.counts.abandoned += 1
+            self.counts.hanging = len(self._ending)
             _log.warning(
-                "%s: the process that reads microphone %s does not end and was abandoned",
+                "%s: the process that reads microphone %s does not end and was abandoned "
+                "(%d of at most %d)",
                 self.name,
                 self._wanted["device"],
+                len(self._ending),
+                MOST_HANGING,
             )
+
+    def _ended(self, ending: asyncio.Future[tuple[bytes, bytes]]) -> None:
+        self._ending.discard(ending)
+        self.counts.hanging = len(self._ending)
 
     async def _chunks(self, pipe: asyncio.StreamReader) -> AsyncIterator[Chunk]:
         opened = _parsed(await pipe.readline())

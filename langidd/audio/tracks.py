@@ -211,9 +211,7 @@ def _tracks(
 
 def _wanted(tracks: list[_Track], wanted: int | str) -> _Track:
     for track in tracks:
-        if track.number == wanted:
-            return track
-        if isinstance(wanted, str) and same_language(track.language, wanted):
+        if str(track.number) == str(wanted) or same_language(track.language, str(wanted)):
             return track
     there = ", ".join(map(str, tracks))
     raise ValueError(f"has no audio track {wanted}; there is {there}")

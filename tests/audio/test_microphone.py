@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
 
+from langidd.audio import microphone
 from langidd.audio.file import FileSource
 from langidd.audio.microphone import MicrophoneSource, list_microphones
 from langidd.audio.portaudio import NoDevice, bare_name, find
+from langidd.audio.reader import MOST_HANGING
 from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
 from langidd.retry import RetryPolicy
@@ -156,6 +159,47 @@ async def test_a_driver_that_brings_the_process_down_is_an_error_of_one_line(
     (tmp_path / "sounddevice.py").write_text("import os\nos.abort()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert "ended without an answer" in str(await error_of(MicrophoneSource("mic", 0)))
+
+
+async def test_processes_that_cannot_be_ended_are_abandoned_and_no_more_than_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # A child of the driver keeps the pipe open, as a sound server that was started by it does.
+    (tmp_path / "sounddevice.py").write_text(
+        "import os, subprocess, time\n"
+        "subprocess.Popen(['cat', os.environ['GATE']], stderr=subprocess.DEVNULL)\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(microphone, "_KILL_S", 0.1)
+    source = MicrophoneSource("mic", 0)
+    gates = []
+    for number in range(1, MOST_HANGING + 1):
+        gate = tmp_path / f"gate{number}"
+        os.mkfifo(gate)
+        monkeypatch.setenv("GATE", str(gate))
+        started = asyncio.ensure_future(anext(source.chunks()))
+        gates.append(await asyncio.to_thread(gate.open, "wb"))  # as soon as the child reads it
+        started.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.wait([started])
+        assert (source.counts.hanging, source.counts.abandoned) == (number, number)
+    assert "4 processes hang in its driver" in str(await error_of(source))
+    ending = list(source._ending)
+    for each in gates:
+        each.close()
+    async with asyncio.timeout(10):
+        await asyncio.wait(ending)
+    assert source.counts.hanging == 0
+
+
+async def test_where_no_process_can_be_started_it_says_so(monkeypatch: pytest.MonkeyPatch):
+    async def refused(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
+    error = await error_of(MicrophoneSource("mic", 0))
+    assert "no process can be started to read it: Too many open files" in str(error)
 
 
 class Watcher:

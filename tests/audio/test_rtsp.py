@@ -20,6 +20,13 @@ from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
 from langidd.retry import RetryPolicy
 from tests.support.rtsp_process import Proxy, RtspServer, pretender, rtsp_server
+from tests.support.scripted_camera import (
+    AUDIO,
+    VIDEO,
+    ScriptedCamera,
+    reports_alone,
+    sound_that_stops,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,12 +162,26 @@ async def test_a_login_too_long_for_ffmpeg_is_said_beforehand():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "rtsp://", "http://127.0.0.1/x", "rtsp://[::1/x", "rtsp://a:b@h:x/", "file:///etc"]
+    ("url", "reason"),
+    [
+        ("", "is no RTSP URL"),
+        ("http://127.0.0.1/x", "is no RTSP URL"),
+        ("rtsp://a:secret#b@127.0.0.1/x", "has a # in its password; write %23"),
+        ("rtsp://::1/x", "IPv6 address without brackets"),
+    ],
 )
-def test_what_is_no_rtsp_url_is_refused(url: str):
-    with pytest.raises(SourceError) as caught:
+def test_what_is_no_rtsp_url_is_refused(url: str, reason: str):
+    with pytest.raises(SourceError, match=reason) as caught:
         RtspSource("cam", url)
-    assert "a:b" not in str(caught.value)
+    assert caught.value.permanent
+    assert "secret" not in str(caught.value)
+
+
+async def test_an_ipv6_address_stands_in_brackets(clip: Path):
+    user = f"admin:{PASSWORD}"
+    with rtsp_server({"cam": f"{clip}:opus"}, "--address", "::1", "--user", user) as server:
+        url = f"rtsp://admin:{ENCODED}@[::1]:{server.port}/cam"
+        assert await listen(RtspSource("cam", url), 0.2)
 
 
 async def test_nobody_there_and_no_such_host():
@@ -170,6 +191,10 @@ async def test_nobody_there_and_no_such_host():
     assert "refuses the connection" in str(error)
     with pytest.raises(SourceError, match=r"there is no host called camera\.invalid"):
         await anext(RtspSource("cam", "rtsp://a:secret@camera.invalid/127.0.0.1").chunks())
+    # Nobody can know that this was meant to be a password with a slash in it.
+    slash = RtspSource("cam", "rtsp://admin.invalid:12/secret@127.0.0.1/x")
+    error = await error_of(slash)
+    assert "admin.invalid; a / or ? in a password is written %2F or %3F" in str(error)
 
 
 def _request(connection: socket.socket) -> bytes:
@@ -263,6 +288,28 @@ async def test_redirects_in_a_circle_end():
         ports.append(port)
         source = RtspSource("cam", f"rtsp://127.0.0.1:{port}/x", open_s=0.6, read_s=0.6)
         await error_of(source)
+
+
+async def test_a_camera_whose_sound_stops_while_its_picture_goes_on_holds_no_thread():
+    camera = ScriptedCamera(AUDIO + VIDEO, sound_that_stops(100), whole=True)
+    with pretender(camera.answer) as port:
+        watcher = Watcher(f"rtsp://127.0.0.1:{port}/x")
+        listening = asyncio.ensure_future(watcher.run())
+        seen = await watcher.until("live")
+        seen = await watcher.until("stalled", seen)
+        await watcher.until("connecting", seen)
+        assert watcher.camera.counts.abandoned == 0
+        listening.cancel()
+        await asyncio.wait([listening])
+
+
+async def test_a_camera_that_reports_but_sends_no_sound_is_an_error():
+    camera = ScriptedCamera(AUDIO, reports_alone(), whole=False)
+    with pretender(camera.answer) as port:
+        source = RtspSource("cam", f"rtsp://127.0.0.1:{port}/x", open_s=0.6, read_s=0.6)
+        error = await error_of(source)
+    assert "no answer in time" in str(error)
+    assert source.counts.hanging == 0
 
 
 class Watcher:
