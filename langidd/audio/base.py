@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
+from langidd.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -35,6 +37,7 @@ class SourceCounts:
         overflows: Blocks that the sound card lost; each is a gap.
         dropped: Chunks that were not read in time; each is a gap.
         resyncs: Jumps of the time stamps.
+        holes: Holes too short to end a segment, which were filled with silence.
         abandoned: Reader threads or processes that hung and were abandoned.
         hanging: How many of them hang now.
         reconnects: Attempts after the first.
@@ -48,6 +51,7 @@ class SourceCounts:
     overflows: int = 0
     dropped: int = 0
     resyncs: int = 0
+    holes: int = 0
     abandoned: int = 0
     hanging: int = 0
     reconnects: int = 0
@@ -96,5 +100,5 @@ class Source(Protocol):
 
 
 def one_line(text: str) -> str:
-    """Return a path or URL as it may stand in a message: `?` for what would break the line."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    """Return a path or URL as it may stand in a message."""
+    return printable(text)

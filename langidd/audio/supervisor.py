@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from langidd.audio.base import SourceCounts
+from langidd.audio.gap_rate import GapRate
 from langidd.errors import SourceError
 from langidd.retry import Backoff, RetryPolicy
 from langidd.types import SAMPLE_RATE, Health
@@ -140,6 +141,7 @@ class SupervisedSource:
             self._source.counts.reconnects = self._attempts - 1
         source = self._source
         samples = 0
+        gaps = GapRate()
         async with aclosing(source.chunks()) as chunks:
             while True:
                 if samples:
@@ -160,8 +162,9 @@ class SupervisedSource:
                 if chunk is None:
                     return
                 self.last_audio_at = time.monotonic()
-                if self.health.state != "live":
-                    self._enter("live")
+                gaps.add(self.last_audio_at, gap=chunk.gap, holes=source.counts.holes)
+                if self.health.state != "live" or self.health.detail != gaps.detail:
+                    self._enter("live", gaps.detail)
                 samples += len(chunk.samples)
                 if samples >= self._timeouts.steady_s * SAMPLE_RATE:
                     self._backoff.reset()
@@ -193,7 +196,8 @@ class SupervisedSource:
     def _enter(self, state: SourceState, detail: str = "", *, quiet: bool = False) -> None:
         if state == "live":
             self._logged_reason = ""
-        level = logging.WARNING if state in {"stalled", "waiting"} else logging.INFO
+        broken = state in {"stalled", "waiting"} or (state == "live" and detail)
+        level = logging.WARNING if broken else logging.INFO
         if quiet or (state == "connecting" and self._logged_reason):
             level = logging.DEBUG
         _log.log(level, "%s: %s%s", self.name, state, f": {detail}" if detail else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +17,13 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
+    Track,
     assignments,
     codes,
     nested,
 )
-from langidd.errors import ConfigError, LangiddError
+from langidd.cli.terminal import json_line, path_text
+from langidd.errors import ConfigError, LangiddError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ def classify(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="CSV with a header; one row a span of a language.")
     ] = False,
+    track: Track = None,
     languages: Languages = None,
     preset: Preset = None,
     model: Model = None,
@@ -50,8 +52,8 @@ def classify(
 ) -> None:
     """Say which languages are spoken in recordings, and when.
 
-    A file that cannot be read gets one line on standard error; the others go on, and
-    the exit status is 1.
+    A file that cannot be read, or only in part, gets one line on standard error; the others
+    go on, and the exit status is 1.
 
     **Examples**
 
@@ -75,11 +77,12 @@ def classify(
     )
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
-    failed: list[str] = []
-    results = _results(files, loaded, codes(languages), failed)
+    failed = [file for file in files if not _can_be_opened(file)]
+    there = [file for file in files if file not in failed]
+    results = _results(there, loaded, codes(languages), track, failed) if there else iter(())
     if as_json:
         for result in results:
-            typer.echo(json.dumps(_as_object(result), ensure_ascii=False))
+            typer.echo(json_line(_as_object(result)))
     elif as_csv:
         _write_csv(results)
     else:
@@ -89,7 +92,11 @@ def classify(
 
 
 def _results(
-    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[str]
+    files: Sequence[Path],
+    settings: Settings,
+    candidates: list[str] | None,
+    track: str | None,
+    failed: list[Path],
 ) -> Iterator[FileResult]:
     """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
     from rich.console import Console
@@ -120,23 +127,44 @@ def _results(
             chosen.path, device=chosen.device, context=chosen.context, threads=chosen.threads
         )
         for file in files:
-            bar.update(task, description=file.name)
+            bar.update(task, description=printable(file.name))
             try:
-                yield classify_file(file, classifier, settings, candidates=candidates)
+                result = classify_file(
+                    file, classifier, settings, candidates=candidates, track=track
+                )
+                if result.fault:
+                    failed.append(file)
+                    _tell(file, result.fault)
+                yield result
             except ConfigError:
                 # Wrong for one file is wrong for all of them.
                 raise
             except LangiddError as error:
-                failed.append(str(file))
-                text = " ".join(str(error).split())
-                line = text if str(file) in text or file.name in text else f"{file}: {text}"
-                typer.echo(f"langidd: {line}", err=True)
+                failed.append(file)
+                _tell(file, str(error))
             bar.advance(task)
+
+
+def _can_be_opened(file: Path) -> bool:
+    """Look before the model is loaded, and say what is wrong."""
+    try:
+        with file.open("rb"):
+            return True
+    except OSError as error:
+        _tell(file, error.strerror or type(error).__name__)
+        return False
+
+
+def _tell(file: Path, text: str) -> None:
+    from langidd.observability.logging import final_line
+
+    name = printable(file.name)
+    typer.echo(final_line(text if name in text else f"{printable(str(file))}: {text}"), err=True)
 
 
 def _as_object(result: FileResult) -> dict[str, Any]:
     return {
-        "file": str(result.path),
+        "file": path_text(result.path),
         "language": result.language,
         "confidence": round(result.confidence, 4),
         "speech_s": round(result.speech_s, 3),
@@ -150,6 +178,7 @@ def _as_object(result: FileResult) -> dict[str, Any]:
             }
             for start_s, end_s, language, confidence in result.spans
         ],
+        **({"fault": result.fault} if result.fault else {}),
     }
 
 
@@ -159,7 +188,7 @@ def _write_csv(results: Iterator[FileResult]) -> None:
     for result in results:
         for start_s, end_s, language, confidence in result.spans:
             row = (f"{start_s:.3f}", f"{end_s:.3f}", language, f"{confidence:.4f}")
-            writer.writerow([result.path, *row, result.language])
+            writer.writerow([path_text(result.path), *row, result.language])
         sys.stdout.flush()
 
 
@@ -178,7 +207,7 @@ def _show_table(results: list[FileResult]) -> None:
         table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
     for result in results:
         table.add_row(
-            Text(result.path.name, overflow="fold"),
+            Text(printable(result.path.name), overflow="fold"),
             result.language,
             f"{result.confidence:.0%}",
             minutes(result.speech_s),
@@ -190,7 +219,7 @@ def _show_table(results: list[FileResult]) -> None:
         if not result.spans:
             continue
         console.print()
-        console.print(Text(result.path.name, style="bold"))
+        console.print(Text(printable(result.path.name), style="bold"))
         console.print(
             Text("0:00 ").append_text(timeline(result.spans, result.duration_s, width)),
             minutes(result.duration_s),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -119,6 +120,20 @@ def test_a_password_file_lies_beside_the_configuration(file: Path):
     assert PASSWORD in settings.secrets()
 
 
+def test_the_secrets_of_paths_and_queries_and_of_basic_authentication_are_known():
+    settings = Settings.model_validate(
+        {
+            "mqtt": {"host": "b", "username": "me", "password": PASSWORD},
+            "sources": [{"name": "a", "rtsp": "rtsp://c/key/abcdef/x?token=uvw_xyz"}],
+        }
+    )
+    basic = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+    assert {"abcdef", "uvw_xyz", PASSWORD, basic} <= settings.secrets()
+    shown = repr(settings)
+    assert "abcdef" not in shown
+    assert "uvw_xyz" not in shown
+
+
 def test_a_password_file_is_systemds_credential(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -134,7 +149,7 @@ def test_a_password_file_is_systemds_credential(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"\xff\xfe", "UTF-8"), (b"x" * 70_000, "no password"), (None, "cannot")],
+    [(b"", "is empty"), (b"\xff", "UTF-8"), (b"x" * 70_000, "no password"), (None, "cannot")],
 )
 def test_a_file_that_holds_no_password_is_named(content: bytes | None, said: str, file: Path):
     if content is not None:
