@@ -1,4 +1,4 @@
-"""`langidd classify`: the languages of whole recordings."""
+"""`langidd classify`: the languages of recordings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
-    assignments,
     codes,
-    nested,
+    overrides,
 )
 from langidd.cli.terminal import json_line, path_text
 from langidd.errors import ConfigError, LangiddError, printable
@@ -35,10 +34,10 @@ def classify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings in any format.")],
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a file and line.")
+        bool, typer.Option("--json", help="Print one JSON object per file, each on its own line.")
     ] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="CSV with a header; one row a span of a language.")
+        bool, typer.Option("--csv", help="Print CSV with a header, one row per span of a language.")
     ] = False,
     languages: Languages = None,
     preset: Preset = None,
@@ -48,10 +47,10 @@ def classify(
     settings: Set = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Say which languages are spoken in recordings, and when.
+    """Report which languages are spoken in recordings, and when.
 
-    A file that cannot be read gets one line on standard error; the others go on, and
-    the exit status is 1.
+    A file that cannot be read is reported on standard error. The other files are still
+    classified, and the exit status is 1.
 
     **Examples**
 
@@ -60,19 +59,11 @@ def classify(
         langidd classify meeting.mp4 --json | jq .spans
     """
     if as_json and as_csv:
-        raise ConfigError("--json and --csv are both given; one is allowed")
+        raise ConfigError("--json and --csv are both given; choose one")
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
 
-    flags = nested(
-        {
-            **assignments(settings),
-            "model.path": model,
-            "model.device": compute,
-            "decision.preset": preset,
-            "log.level": log_level,
-        }
-    )
+    flags = overrides(settings, log_level=log_level, model=model, compute=compute, preset=preset)
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
     failed = [file for file in files if not _can_be_opened(file)]
@@ -92,7 +83,7 @@ def classify(
 def _results(
     files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[Path]
 ) -> Iterator[FileResult]:
-    """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
+    """Classify one file after another; report one that fails at once, and add it to `failed`."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -116,7 +107,7 @@ def _results(
     with Progress(
         *columns, console=console, transient=True, disable=not sys.stderr.isatty()
     ) as bar:
-        task = bar.add_task("opening the model", total=len(files))
+        task = bar.add_task("loading the model", total=len(files))
         classifier = load_classifier(
             chosen.path, device=chosen.device, context=chosen.context, threads=chosen.threads
         )
@@ -125,7 +116,7 @@ def _results(
             try:
                 yield classify_file(file, classifier, settings, candidates=candidates)
             except ConfigError:
-                # Wrong for one file is wrong for all of them.
+                # It applies to every file.
                 raise
             except LangiddError as error:
                 failed.append(file)
@@ -134,7 +125,7 @@ def _results(
 
 
 def _can_be_opened(file: Path) -> bool:
-    """Look before the model is loaded, and say what is wrong."""
+    """Check before the model is loaded, and report what is wrong."""
     try:
         with file.open("rb"):
             return True
@@ -190,7 +181,7 @@ def _show_table(results: list[FileResult]) -> None:
         return
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("file", "language", "sure", "speech", "length"):
+    for heading in ("file", "language", "confidence", "speech", "length"):
         table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
     for result in results:
         table.add_row(
