@@ -25,6 +25,10 @@ class SourceError(LangiddError):
         self.permanent = permanent
 
 
+class EndsEarlyError(SourceError):
+    """A recording whose end cannot be read; all sound before it was given."""
+
+
 class ModelError(LangiddError):
     """A checkpoint cannot be used, or a model failed."""
 

@@ -17,6 +17,7 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
+    Track,
     codes,
     overrides,
 )
@@ -39,6 +40,7 @@ def classify(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV with a header, one row per span of a language.")
     ] = False,
+    track: Track = None,
     languages: Languages = None,
     preset: Preset = None,
     model: Model = None,
@@ -49,8 +51,8 @@ def classify(
 ) -> None:
     """Report which languages are spoken in recordings, and when.
 
-    A file that cannot be read is reported on standard error. The other files are still
-    classified, and the exit status is 1.
+    A file that cannot be read, or only in part, is reported on standard error. The other
+    files are still classified, and the exit status is 1.
 
     **Examples**
 
@@ -68,7 +70,7 @@ def classify(
     configure_logs(loaded.log, loaded.secrets())
     failed = [file for file in files if not _can_be_opened(file)]
     there = [file for file in files if file not in failed]
-    results = _results(there, loaded, codes(languages), failed) if there else iter(())
+    results = _results(there, loaded, codes(languages), track, failed) if there else iter(())
     if as_json:
         for result in results:
             typer.echo(json_line(_as_object(result)))
@@ -81,7 +83,11 @@ def classify(
 
 
 def _results(
-    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[Path]
+    files: Sequence[Path],
+    settings: Settings,
+    candidates: list[str] | None,
+    track: str | None,
+    failed: list[Path],
 ) -> Iterator[FileResult]:
     """Classify one file after another; report one that fails at once, and add it to `failed`."""
     from rich.console import Console
@@ -114,7 +120,13 @@ def _results(
         for file in files:
             bar.update(task, description=printable(file.name))
             try:
-                yield classify_file(file, classifier, settings, candidates=candidates)
+                result = classify_file(
+                    file, classifier, settings, candidates=candidates, track=track
+                )
+                if result.fault:
+                    failed.append(file)
+                    _tell(file, result.fault)
+                yield result
             except ConfigError:
                 # It applies to every file.
                 raise
@@ -157,6 +169,7 @@ def _as_object(result: FileResult) -> dict[str, Any]:
             }
             for start_s, end_s, language, confidence in result.spans
         ],
+        **({"fault": result.fault} if result.fault else {}),
     }
 
 

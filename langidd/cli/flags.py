@@ -45,6 +45,13 @@ Compute = Annotated[
     str | None,
     typer.Option("--compute", metavar="auto|cpu|cuda", help="The device that runs the model."),
 ]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|LANGUAGE",
+        help="The audio track to take: its number, from 0, or its language.",
+    ),
+]
 Languages = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
+    Track,
     broker,
     codes,
     overrides,
@@ -62,6 +63,7 @@ def listen(
     channels: Annotated[
         int | None, typer.Option(metavar="N", help="Channels of standard input (default 1).")
     ] = None,
+    track: Track = None,
     languages: Languages = None,
     preset: Preset = None,
     mqtt: Annotated[
@@ -112,6 +114,7 @@ def listen(
         "loop": loop or None,
         "sample_rate": sample_rate,
         "channels": channels,
+        "track": track,
         "candidates": codes(languages),
     }
     flags = overrides(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from langidd.audio.file import FileSource
 from langidd.decision.decider import Decider
+from langidd.errors import EndsEarlyError
 from langidd.speech.frontend import Listener
 from langidd.types import NO_SPEECH, UNCERTAIN, Pause, Scores, Window
 
@@ -39,7 +40,8 @@ class FileResult:
     """A recording: its main language, and its spans (start, end, language, confidence).
 
     All times are seconds from its start. The main language is the one spoken longest,
-    `und` or `zxx` where no language was named; `confidence` is its average.
+    `und` or `zxx` where no language was named; `confidence` is its average. `fault` says
+    why the rest of the recording could not be read, "" where all of it was.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class FileResult:
     speech_s: float
     duration_s: float
     spans: tuple[tuple[float, float, str, float], ...]
+    fault: str = ""
 
 
 async def hear(
@@ -56,17 +59,23 @@ async def hear(
     """Give the scores and pauses of a recording, in the order of time.
 
     At most `batch` windows are held, however long the recording is. Raises what the
-    source and the scorer raise.
+    source and the scorer raise; where the recording ends early, after all of its sound.
     """
     waiting: list[Window | Pause] = []
-    async for chunk in chunks:
-        waiting += listener.push(chunk)
-        if sum(isinstance(item, Window) for item in waiting) >= batch:
-            for item in _scored(waiting, scorer, batch):
-                yield item
-            waiting = []
+    early: EndsEarlyError | None = None
+    try:
+        async for chunk in chunks:
+            waiting += listener.push(chunk)
+            if sum(isinstance(item, Window) for item in waiting) >= batch:
+                for item in _scored(waiting, scorer, batch):
+                    yield item
+                waiting = []
+    except EndsEarlyError as error:
+        early = error
     for item in _scored([*waiting, *listener.flush()], scorer, batch):
         yield item
+    if early is not None:
+        raise early
 
 
 def _scored(items: list[Window | Pause], scorer: Scorer, batch: int) -> list[Scores | Pause]:
@@ -86,6 +95,7 @@ def classify_file(
     settings: Settings,
     *,
     candidates: Sequence[str] | None = None,
+    track: int | str | None = None,
 ) -> FileResult:
     """Say what is spoken in a recording, and when.
 
@@ -95,21 +105,25 @@ def classify_file(
     decider = Decider(
         path.name, classifier.calibration, settings.decision.decider(), candidates=candidates
     )
-    return asyncio.run(_classify(path, classifier, settings, decider))
+    source = FileSource(path.name, path, track=track, started_at=0.0)
+    return asyncio.run(_classify(source, path, classifier, settings, decider))
 
 
 async def _classify(
-    path: Path, classifier: Classifier, settings: Settings, decider: Decider
+    source: FileSource, path: Path, classifier: Classifier, settings: Settings, decider: Decider
 ) -> FileResult:
     timeline = _Timeline()
-    source = FileSource(path.name, path, started_at=0.0)
     listener = Listener(path.name, settings.vad, settings.windows)
-    async for item in hear(source.chunks(), listener, classifier):
-        if isinstance(item, Pause):
-            timeline.pause(item, decider.pause(item))
-        else:
-            timeline.window(item, decider.update(item))
-    return timeline.result(path)
+    fault = ""
+    try:
+        async for item in hear(source.chunks(), listener, classifier):
+            if isinstance(item, Pause):
+                timeline.pause(item, decider.pause(item))
+            else:
+                timeline.window(item, decider.update(item))
+    except EndsEarlyError as error:
+        fault = str(error)
+    return replace(timeline.result(path), fault=fault)
 
 
 class _Timeline:
