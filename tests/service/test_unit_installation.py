@@ -104,7 +104,7 @@ def test_uninstall_leaves_what_is_a_persons(tmp_path: Path):
     mine.write_text("[Service]\nNice=5\n")
     lines = run("uninstall", "--root", str(tmp_path))
     assert set(everything(tmp_path)) == {CONFIG, f"{DROP_INS}/mine.conf"}
-    assert f"kept {tmp_path / DROP_INS}: it holds drop-ins of somebody else" in lines
+    assert f"kept {tmp_path / DROP_INS}: it holds other drop-ins" in lines
     mine.unlink()
     run("uninstall", "--root", str(tmp_path))
     assert not (tmp_path / DROP_INS).exists()
