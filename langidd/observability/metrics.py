@@ -1,4 +1,4 @@
-"""What langidd counts, as Prometheus wants to read it.
+"""What langidd counts and measures, for Prometheus; `docs/metrics.md` lists every name.
 
 One registry a daemon. Labels are the sources' names as they stand in topics, so there
 are as many series as sources and no more.
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langidd.audio import SourceCounts
-    from langidd.model.batcher import BatchReport, Loss
+    from langidd.model.batcher import BatchReport
+    from langidd.publish.mqtt.publisher import Publisher
     from langidd.types import Chunk, Decision, Health
 
 STATES: Final[tuple[SourceState, ...]] = get_args(SourceState)
@@ -58,7 +59,7 @@ class SourceFaults:
         """Give one family: `langidd_source_faults_total{source, kind}`."""
         family = CounterMetricFamily(
             "langidd_source_faults",
-            "What a source survived: samples that were no numbers, damaged packets, lost chunks …",
+            "What a source survived, by kind: damaged packets, dropped chunks and others.",
             labels=["source", "kind"],
         )
         for name, source in list(self.sources.items()):
@@ -74,7 +75,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        Info("langidd_build", "What runs here.", registry=registry).info(
+        Info("langidd_build", "The version that runs.", registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
         self._model = Info("langidd_model", "The checkpoint in use.", registry=registry)
@@ -86,7 +87,7 @@ class Metrics:
             registry=registry,
         )
         self._up = Gauge(
-            "langidd_source_up", "1 while sound arrives from the source.", source, registry=registry
+            "langidd_source_up", "1 while audio arrives from the source.", source, registry=registry
         )
         self._reconnects = Gauge(
             "langidd_source_reconnects",
@@ -94,15 +95,23 @@ class Metrics:
             source,
             registry=registry,
         )
-        self._audio = Counter("langidd_audio_seconds", "Sound heard.", source, registry=registry)
+        self._audio = Counter(
+            "langidd_audio_seconds", "Audio that arrived.", source, registry=registry
+        )
         self._gaps = Counter(
-            "langidd_audio_gaps", "Times that sound was lost.", source, registry=registry
+            "langidd_audio_gaps", "Times that audio was lost.", source, registry=registry
         )
         self._windows = Counter("langidd_windows", "Windows scored.", source, registry=registry)
-        self._lost = Counter(
-            "langidd_windows_lost",
-            "Windows never scored, by reason.",
-            [*source, "reason"],
+        self._failed = Counter(
+            "langidd_windows_failed",
+            "Windows on which the model failed.",
+            source,
+            registry=registry,
+        )
+        self._dropped = Counter(
+            "langidd_windows_dropped",
+            "Windows dropped for newer ones because the model is too slow.",
+            source,
             registry=registry,
         )
         self._decisions = Counter(
@@ -123,7 +132,7 @@ class Metrics:
         )
         self._wait = Histogram(
             "langidd_queue_wait_seconds",
-            "The wait of a batch's oldest window.",
+            "How long a batch's oldest window waited.",
             buckets=SHORT_S,
             registry=registry,
         )
@@ -150,6 +159,33 @@ class Metrics:
         """Add a gauge that is read when it is asked for."""
         Gauge(f"langidd_{name}", text, registry=self.registry).set_function(read)
 
+    def publisher(self, publisher: Publisher) -> None:
+        """Read the broker's connection and the outbox from now on."""
+        self.gauge(
+            "mqtt_connected", "1 while the broker is connected.", lambda: publisher.connected
+        )
+        self.gauge("mqtt_published", "Messages that the broker took.", lambda: publisher.published)
+        self.gauge("mqtt_reconnects", "Connections after the first.", lambda: publisher.reconnects)
+        self.gauge("mqtt_refused", "Messages that the broker refused.", lambda: publisher.refused)
+        self.gauge(
+            "mqtt_windows_dropped",
+            "Window messages that came while there was no connection.",
+            lambda: publisher.windows_dropped,
+        )
+        self.gauge(
+            "outbox_events", "Events that wait for the broker.", lambda: publisher.outbox_length
+        )
+        self.gauge(
+            "outbox_dropped",
+            "Events given up because the outbox was full.",
+            lambda: publisher.outbox_dropped,
+        )
+        self.gauge(
+            "outbox_durable",
+            "1 while events are kept on disk.",
+            lambda: publisher.outbox.durable,
+        )
+
     def watch(self, source: str, counted: Counted) -> None:
         """Read a source's own counts from now on."""
         self._faults.sources[slug(source)] = counted
@@ -166,7 +202,7 @@ class Metrics:
         self._up.labels(name).set(health.state == "live")
         self._reconnects.labels(name).set(health.reconnects)
 
-    def sound(self, source: str, chunk: Chunk) -> None:
+    def audio(self, source: str, chunk: Chunk) -> None:
         """Count a chunk."""
         self._audio.labels(slug(source)).inc(len(chunk.samples) / SAMPLE_RATE)
         if chunk.gap:
@@ -190,9 +226,13 @@ class Metrics:
         self._wait.observe(report.oldest_wait_s)
         self._inference.observe(report.inference_s)
 
-    def loss(self, loss: Loss) -> None:
-        """Count a window that was never scored."""
-        self._lost.labels(slug(loss.span.source), loss.reason).inc()
+    def failed(self, source: str) -> None:
+        """Count a window on which the model failed."""
+        self._failed.labels(slug(source)).inc()
+
+    def dropped(self, source: str) -> None:
+        """Count a window that was dropped because the model is too slow."""
+        self._dropped.labels(slug(source)).inc()
 
     def lag(self, late_s: float) -> None:
         """Note how late the event loop was."""
@@ -206,7 +246,15 @@ class Metrics:
         self._faults.sources.pop(name, None)
         for state in STATES:
             self._state.remove_by_labels({"source": name, "state": state})
-        for series in (self._up, self._reconnects, self._audio, self._gaps, self._windows):
+        for series in (
+            self._up,
+            self._reconnects,
+            self._audio,
+            self._gaps,
+            self._windows,
+            self._failed,
+            self._dropped,
+            self._decisions,
+            self._latency,
+        ):
             series.remove_by_labels({"source": name})
-        for labelled in (self._lost, self._decisions, self._latency):
-            labelled.remove_by_labels({"source": name})

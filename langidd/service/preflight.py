@@ -1,40 +1,117 @@
-"""Tries each thing that the service needs, all of them at once."""
+"""Tries each thing that the service needs, before it needs it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import math
 import os
+import socket
+import tempfile
 import time
+import urllib.request
 from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from langidd.errors import ConfigError, LangiddError
+from langidd.audio.base import one_line
+from langidd.errors import ConfigError, LangiddError, ServiceError, SourceError
+from langidd.observability.http import address_family
 from langidd.observability.redaction import redact
+from langidd.publish.outbox import FILE_NAME
+from langidd.service.model import open_model
 from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from langidd.config import Settings, SourceSettings
+    from langidd.config import HttpSettings, Settings, SourceSettings
 
     Tell = Callable[[str, str | None, str], None]
 
-WANTED_S: Final = 1.0
-"""Seconds of sound that show that a source gives any."""
-MODEL_PATIENCE: Final = 3.0
-"""How many times as long the model may take as anything else."""
+log = logging.getLogger(__name__)
+
+OUTBOX_ROOM_BYTES: Final = 64 * 1024
+"""What SQLite writes before the first event is kept."""
+TRIED_S: Final = 1.0
+"""Seconds of audio that show that a source gives any."""
+MODEL_TIMEOUTS: Final = 3.0
+"""How many times as long as anything else the model may take."""
+
+
+def check_source(settings: SourceSettings) -> None:
+    """Look whether a file or a microphone is there, without reading any audio.
+
+    Raises:
+        SourceError: it is not, or it cannot be read.
+
+    """
+    if settings.file is not None and str(settings.file) != "-":
+        path = Path(settings.file)
+        try:
+            if path.is_dir():
+                raise SourceError(f"{one_line(str(path))} is a directory", permanent=True)
+            if not path.is_fifo():
+                path.open("rb").close()
+        except OSError as error:
+            raise SourceError(
+                f"{one_line(str(path))} cannot be read: {error.strerror}", permanent=True
+            ) from None
+    elif settings.device is not None:
+        from langidd.audio.microphone import list_microphones
+        from langidd.audio.portaudio import NoDevice, find
+
+        devices = [asdict(microphone) for microphone in list_microphones()]
+        try:
+            find(devices, str(settings.device))
+        except NoDevice as error:
+            raise SourceError(f"microphone {settings.device}: {error}") from None
+
+
+async def check_sources(sources: Sequence[SourceSettings], *, needs_all: bool) -> None:
+    """Look for files and microphones, so that what is missing is known before a model is loaded.
+
+    Args:
+        sources: all of them.
+        needs_all: any source that is missing is an error. Else it is logged, and an error
+            only where there is nothing else: no source that is there or that may come back.
+
+    Raises:
+        SourceError: names what is missing.
+
+    """
+    missing: list[tuple[SourceSettings, SourceError]] = []
+    for source in sources:
+        try:
+            await asyncio.to_thread(check_source, source)
+        except SourceError as error:
+            if needs_all:
+                raise
+            missing.append((source, error))
+    if missing and len(missing) == len(sources) and all(source.file for source, _ in missing):
+        raise missing[0][1]
+    for source, what in missing:
+        then = "langidd goes on without it" if source.file else "langidd keeps trying"
+        log.error("source %s: %s; %s", source.name, what, then)
 
 
 async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None:
-    """Try model, broker, state directory and sources; `tell` each as soon as it is known.
+    """Try model, broker, state directory, HTTP port and sources; `tell` each as it is known.
 
-    `tell(part, trouble, detail)`: `trouble` is one line without secrets, or None.
-    Returns when all is told; a part that takes longer than `timeout_s` is trouble. The model
-    comes first and has `MODEL_PATIENCE` times as long: right after the installation torch is
-    read from a cold disk, and whatever waited beside it would seem to be at fault.
+    Returns when all is told. The model comes first and has `MODEL_TIMEOUTS` times as long:
+    right after the installation it is read from a cold disk, and whatever was tried beside
+    it would seem to be at fault.
+
+    Args:
+        settings: what `run` would run with.
+        tell: called with `(part, trouble, detail)`; `trouble` is one line without secrets,
+            or None.
+        timeout_s: a part that takes longer is in trouble.
+
     """
     secrets = settings.secrets()
 
@@ -43,17 +120,20 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
             async with asyncio.timeout(within_s):
                 detail = await work
         except TimeoutError:
-            tell(part, f"nothing within {within_s:g} s", "")
+            tell(part, f"no answer within {within_s:g} s", "")
         except LangiddError as error:
             tell(part, " ".join(redact(str(error), secrets).split()), "")
         else:
             tell(part, None, detail)
 
-    await attempt("model", _model(settings), MODEL_PATIENCE * timeout_s)
+    await attempt("model", _model(settings), MODEL_TIMEOUTS * timeout_s)
     parts = [
         attempt("broker", _broker(settings)),
         attempt("state", _state(settings)),
+        attempt("files", _files(settings)),
     ]
+    if settings.http.port is not None:
+        parts.append(attempt("http", _http(settings.http)))
     parts += [attempt(f"source {source.name}", _source(source)) for source in settings.sources]
     if not settings.sources:
         tell("sources", "there is none; add [[sources]] with name and device, rtsp or file", "")
@@ -61,25 +141,13 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
 
 
 async def _model(settings: Settings) -> str:
-    from langidd.model.whisper import load_classifier
-
-    chosen = settings.model
     began = time.monotonic()
-
-    def load() -> str:
-        classifier = load_classifier(
-            chosen.path,
-            device=chosen.device,
-            context=chosen.context,
-            threads=chosen.threads,
-            cpu_fallback=chosen.cpu_fallback,
+    async with open_model(settings.model) as worker:
+        model = worker.classifier
+        return (
+            f"{settings.model.path} on {model.device}, {model.context} context: "
+            f"{', '.join(model.labels)} ({time.monotonic() - began:.1f} s)"
         )
-        classifier.warm_up()
-        labels = ", ".join(classifier.labels)
-        return f"{chosen.path} on {classifier.device}, {classifier.context} context: {labels}"
-
-    detail = await asyncio.to_thread(load)
-    return f"{detail} ({time.monotonic() - began:.1f} s)"
 
 
 async def _broker(settings: Settings) -> str:
@@ -89,24 +157,78 @@ async def _broker(settings: Settings) -> str:
 
     await probe(settings.mqtt, settings.node)
     tls = " with TLS" if settings.mqtt.tls.enabled else ""
-    return f"{settings.mqtt.host}:{settings.mqtt.port_number}{tls} takes us"
+    return f"{settings.mqtt.host}:{settings.mqtt.port_number}{tls} takes what langidd publishes"
 
 
 async def _state(settings: Settings) -> str:
     directory = settings.state_directory
     if directory is None:
         return (
-            "no state_directory set; systemd gives its service one, anywhere else events are "
+            "no state_directory is set; systemd gives its service one, anywhere else events are "
             "lost when langidd ends while the broker is away"
         )
     if not directory.is_dir():
-        parent = directory.parent
-        if not os.access(parent, os.W_OK):
-            raise ConfigError(f"state_directory {directory} is not there; make it")
-        return f"{directory} will be made"
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise ConfigError(f"state_directory {directory} cannot be written to")
+        if not os.access(directory.parent, os.W_OK):
+            raise ConfigError(f"state_directory {directory} does not exist; create it")
+        return f"{directory} will be created"
+    try:
+        await asyncio.to_thread(_write, directory)
+    except OSError as error:
+        raise ConfigError(
+            f"state_directory {directory} cannot be written to: {error.strerror}"
+        ) from None
+    outbox = directory / FILE_NAME
+    if outbox.exists() and not os.access(outbox, os.R_OK | os.W_OK):
+        raise ConfigError(f"{outbox} cannot be read and written; give it to langidd's user")
     return f"{directory} can be written to"
+
+
+def _write(directory: Path) -> None:
+    """Write what an outbox needs at first, and take it away again; raises OSError."""
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.write(bytes(OUTBOX_ROOM_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+async def _files(settings: Settings) -> str:
+    """Whether the unit's own user can read what root can."""
+    tls = settings.mqtt.tls
+    named = [settings.mqtt.password_file, tls.ca_file, tls.cert_file, tls.key_file]
+    named += [tls.key_password_file, *(source.password_file for source in settings.sources)]
+    files = [path for path in named if path is not None]
+    configuration = Path("/etc/langidd")
+    for path in files:
+        ours = configuration in path.parents and configuration / "credentials" not in path.parents
+        if ours and not path.stat().st_mode & 0o004:
+            raise ConfigError(
+                f"{path} can be read by its owner only, and the service has a user of its own; "
+                f"move it to {configuration / 'credentials'}, which the unit hands over"
+            )
+    return f"{len(files)} files of passwords and certificates can be read"
+
+
+async def _http(http: HttpSettings) -> str:
+    port = http.port or 0
+    try:
+        with socket.create_server((http.host, port), family=address_family(http.host, port)):
+            pass
+    except OSError as error:
+        if await asyncio.to_thread(_langidd_answers, http.host, port):
+            return f"port {port} is served by the langidd that runs"
+        raise ServiceError(
+            f"cannot listen on {http.host}:{port} ({error.strerror or error}); choose another"
+        ) from None
+    return f"port {port} is free"
+
+
+def _langidd_answers(host: str, port: int) -> bool:
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        with urllib.request.urlopen(f"http://{shown}:{port}/livez", timeout=2) as answer:
+            return "live" in json.load(answer)
+    except (OSError, ValueError):
+        return False
 
 
 async def _source(settings: SourceSettings) -> str:
@@ -115,18 +237,18 @@ async def _source(settings: SourceSettings) -> str:
     if settings.file == "-":
         return "standard input, not tried"
     began = time.monotonic()
-    heard = 0
+    samples = 0
     energy = 0.0
     source = open_source(settings)
     async with aclosing(source.chunks()) as chunks:
         async for chunk in chunks:
-            heard += len(chunk.samples)
+            samples += len(chunk.samples)
             energy += float(np.square(chunk.samples, dtype=np.float64).sum())
-            if heard >= WANTED_S * SAMPLE_RATE:
+            if samples >= TRIED_S * SAMPLE_RATE:
                 break
-    if not heard:
-        raise LangiddError("it ended without a sound")
+    if not samples:
+        raise LangiddError("it ended without any audio")
     took_s = time.monotonic() - began
-    level = 10 * math.log10(energy / heard) if energy else -math.inf
+    level = 10 * math.log10(energy / samples) if energy else -math.inf
     loudness = f"level {level:.0f} dBFS" if energy else "only digital silence; is it muted?"
-    return f"{heard / SAMPLE_RATE:.1f} s of sound in {took_s:.1f} s, {loudness}"
+    return f"{samples / SAMPLE_RATE:.1f} s of audio in {took_s:.1f} s, {loudness}"
