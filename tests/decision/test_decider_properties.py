@@ -5,7 +5,6 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,10 +12,14 @@ from hypothesis import strategies as st
 from langidd.decision.decider import Decider
 from langidd.decision.presets import BALANCED, PRESETS, DeciderSettings, decider_settings
 from langidd.errors import ConfigError
-from langidd.model.calibration import calibrated_probabilities, temperature
+from langidd.model.calibration import temperature
 from langidd.types import Calibration, Decision, Pause, Scores, Span
+from tests.support import fake_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     import numpy.typing as npt
 
 Story = list[Scores | Pause]
@@ -27,10 +30,9 @@ CALIBRATION = Calibration(
 
 
 def scored(
-    span: Span, logits: list[float] | npt.NDArray[np.float32], calibration: Calibration = CALIBRATION
+    span: Span, logits: Sequence[float] | npt.NDArray[np.float32], calibration: Calibration = CALIBRATION
 ) -> Scores:
-    row = np.asarray(logits, np.float32)
-    return Scores(span, row, calibrated_probabilities(row, span.duration_s, calibration))
+    return fake_model.scored(span, logits, calibration)
 
 
 class Speaker:

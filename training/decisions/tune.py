@@ -1,4 +1,4 @@
-"""The sweep: many settings of the decider over recordings heard once, in parallel."""
+"""The sweep: many settings of the decider over recordings scored once, in parallel."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from langidd.service.stream import Rule
     from langidd.types import Calibration
-    from langidd_training.decisions.replay import Heard, Rule
+    from langidd_training.decisions.replay import ScoredRecording
     from langidd_training.decisions.truth import Truth
 
 SPACE: Final[Mapping[str, tuple[float, ...]]] = {
@@ -93,20 +94,20 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What every process of the sweep needs: recordings as heard, truths, calibration."""
+    """What every process of the sweep needs: scored recordings, truths, calibration."""
 
-    heard: tuple[Heard, ...]
+    scored: tuple[ScoredRecording, ...]
     truths: tuple[Truth, ...]
     calibration: Calibration
 
 
 def tallies(material: Material, make_rule: Callable[[str], Rule]) -> list[Tally]:
-    """Let a fresh rule hear each recording, and compare with the truth."""
+    """Give each recording to a fresh rule, and compare its decisions with the truth."""
     results = []
-    for heard, truth in zip(material.heard, material.truths, strict=True):
-        decisions = decide(heard, make_rule(heard.name))
-        one = tally(heard.name, decisions, truth, material.calibration.languages, heard.audio_s)
-        one.listen_s, one.classify_s = heard.listen_s, heard.classify_s
+    for scored, truth in zip(material.scored, material.truths, strict=True):
+        decisions = decide(scored, make_rule(scored.name))
+        one = tally(scored.name, decisions, truth, material.calibration.languages, scored.audio_s)
+        one.model_s, one.other_s = scored.model_s, scored.other_s
         results.append(one)
     return results
 
