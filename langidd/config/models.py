@@ -136,9 +136,7 @@ class DecisionSettings(Table):
     no_speech_after_s: float | None = None
     """Seconds of silence after which the answer is `zxx`."""
     confidence_slope: float | None = None
-    """Scales the log-odds of the published confidence."""
-    confidence_offset: float | None = None
-    """Shifts them."""
+    """Factor on the log-odds of the published probabilities."""
 
     @model_validator(mode="after")
     def _within(self) -> Self:
