@@ -124,7 +124,6 @@ def listen(
     from langidd.cli.view import open_view
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
-    from langidd.service.preflight import check_sources
 
     # The view says what the log would say. The service may run beside us on this machine: two
     # nodes of one name would take the broker's connection from each other.
@@ -132,7 +131,6 @@ def listen(
     if "node" not in flags:
         loaded = loaded.model_copy(update={"node": f"{loaded.node}-listen"})
     configure_logs(loaded.log, loaded.secrets())
-    asyncio.run(check_sources(loaded.sources, needs_all=True))
     with open_view(loaded.sources[0].name, json_lines=json_lines) as view:
         asyncio.run(_listen(loaded, view, publish=mqtt is not None))
     if view.failed:
