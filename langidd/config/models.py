@@ -107,31 +107,31 @@ class DecisionSettings(Table):
 
     preset: Text = "balanced"
     """A set of all the numbers below."""
-    dwell_s: float | None = None
+    mean_dwell_s: float | None = None
     """Mean seconds of speech for which a language stays."""
-    pause_switch: float | None = None
+    pause_switch_probability: float | None = None
     """Chance that the language is another one after a pause."""
-    memory_s: float | None = None
+    decay_s: float | None = None
     """Time constant of silence with which the past is forgotten."""
-    evidence: float | None = None
+    evidence_weight: float | None = None
     """Factor on the weight of a window's scores."""
-    doubt: float | None = None
+    outlier_weight: float | None = None
     """Chance that a window says nothing, whatever its scores."""
     und_weight: float | None = None
     """Factor on what a window gives to languages that are none of the candidates."""
     und_prior: float | None = None
     """Chance, before anything is heard, of none of the languages."""
-    enter: float | None = None
+    enter_threshold: float | None = None
     """A language is named from this probability on."""
-    first_enter: float | None = None
+    first_enter_threshold: float | None = None
     """The same, where none is named so far."""
-    leave: float | None = None
+    leave_threshold: float | None = None
     """Below this a named language is given up for `und`."""
-    confirm_s: float | None = None
-    """Seconds above `enter` before another language takes a named one's place."""
-    leave_s: float | None = None
-    """Seconds below `leave` before a language is given up."""
-    hold_s: float | None = None
+    debounce_s: float | None = None
+    """Seconds above `enter_threshold` before another language takes a named one's place."""
+    leave_debounce_s: float | None = None
+    """Seconds below `leave_threshold` before a language is given up."""
+    min_dwell_s: float | None = None
     """Seconds of speech for which a named language stays at the least."""
     no_speech_after_s: float | None = None
     """Seconds of silence after which the answer is `zxx`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langidd.cli.flags import Compute, ConfigFile, LogLevel, Model, Set, assignments
-from langidd_training.cli.score import Cache, Truth, hear, load
+from langidd_training.cli.score import Cache, Truth, load, score_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +74,8 @@ def tune(
             "log.level": log_level or "warning",
         },
     )
-    heard, truths, calibration = hear(recordings, truth, loaded, cache)
-    material = Material(tuple(heard), tuple(truths), calibration)
+    scored, truths, calibration = score_recordings(recordings, truth, loaded, cache)
+    material = Material(tuple(scored), tuple(truths), calibration)
     naive = naive_points(material)
     candidates = [*PRESETS.items()]
     candidates += [(f"sample {index + 1}", one) for index, one in enumerate(draw(samples, seed))]

@@ -71,8 +71,8 @@ class Tally:
     named_in_vain: int = 0
     confidences: list[tuple[float, bool]] = field(default_factory=list)
     bins: npt.NDArray[np.float64] = field(default_factory=_no_bins)
-    listen_s: float = 0.0
-    classify_s: float = 0.0
+    model_s: float = 0.0
+    other_s: float = 0.0
 
 
 def tally(

@@ -1,4 +1,4 @@
-"""The sweep: many settings of the decider over recordings heard once, in parallel."""
+"""The sweep: many settings of the decider over recordings scored once, in parallel."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from langidd.service.stream import Rule
     from langidd.types import Calibration
-    from langidd_training.decisions.replay import Heard, Rule
+    from langidd_training.decisions.replay import ScoredRecording
     from langidd_training.decisions.truth import Truth
 
 SPACE: Final[Mapping[str, tuple[float, ...]]] = {
-    "dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0),
-    "pause_switch": (0.02, 0.05, 0.1, 0.2),
-    "evidence": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
-    "doubt": (0.002, 0.005, 0.01, 0.03, 0.1),
+    "mean_dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0),
+    "pause_switch_probability": (0.02, 0.05, 0.1, 0.2),
+    "evidence_weight": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
+    "outlier_weight": (0.002, 0.005, 0.01, 0.03, 0.1),
     "und_weight": (0.05, 0.1, 0.2, 0.4, 1.0),
     "und_prior": (0.02, 0.05, 0.1, 0.2),
-    "enter": (0.6, 0.7, 0.8, 0.9, 0.95),
-    "first_enter": (0.6, 0.7, 0.8, 0.9),
-    "leave": (0.01, 0.05, 0.15, 0.3),
-    "confirm_s": (0.0, 0.0, 0.5, 1.0),
-    "leave_s": (0.0, 1.0, 2.0, 3.0),
-    "hold_s": (0.5, 1.0, 2.0, 3.0),
+    "enter_threshold": (0.6, 0.7, 0.8, 0.9, 0.95),
+    "first_enter_threshold": (0.6, 0.7, 0.8, 0.9),
+    "leave_threshold": (0.01, 0.05, 0.15, 0.3),
+    "debounce_s": (0.0, 0.0, 0.5, 1.0),
+    "leave_debounce_s": (0.0, 1.0, 2.0, 3.0),
+    "min_dwell_s": (0.5, 1.0, 2.0, 3.0),
 }
 """What the sweep draws its settings from."""
 
@@ -93,20 +94,20 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What every process of the sweep needs: recordings as heard, truths, calibration."""
+    """What every process of the sweep needs: scored recordings, truths, calibration."""
 
-    heard: tuple[Heard, ...]
+    scored: tuple[ScoredRecording, ...]
     truths: tuple[Truth, ...]
     calibration: Calibration
 
 
 def tallies(material: Material, make_rule: Callable[[str], Rule]) -> list[Tally]:
-    """Let a fresh rule hear each recording, and compare with the truth."""
+    """Give each recording to a fresh rule, and compare its decisions with the truth."""
     results = []
-    for heard, truth in zip(material.heard, material.truths, strict=True):
-        decisions = decide(heard, make_rule(heard.name))
-        one = tally(heard.name, decisions, truth, material.calibration.languages, heard.audio_s)
-        one.listen_s, one.classify_s = heard.listen_s, heard.classify_s
+    for scored, truth in zip(material.scored, material.truths, strict=True):
+        decisions = decide(scored, make_rule(scored.name))
+        one = tally(scored.name, decisions, truth, material.calibration.languages, scored.audio_s)
+        one.model_s, one.other_s = scored.model_s, scored.other_s
         results.append(one)
     return results
 
@@ -126,7 +127,7 @@ def draw(count: int, seed: int) -> list[DeciderSettings]:
     drawn: list[DeciderSettings] = []
     while len(drawn) < count:
         numbers = {name: float(rng.choice(choices)) for name, choices in SPACE.items()}
-        if numbers["leave"] < numbers["enter"]:
+        if numbers["leave_threshold"] < numbers["enter_threshold"]:
             drawn.append(replace(PRESETS["balanced"], **numbers))
     return drawn
 
