@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import av
@@ -18,13 +21,14 @@ from langidd.types import SAMPLE_RATE, Chunk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
-    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
 
+    from langidd.audio.base import Recovery
     from langidd.audio.decoding import Piece
-    from langidd.audio.thread_queue import Mailbox
+    from langidd.audio.thread_queue import ThreadQueue
+    from langidd.config import SourceSettings
 
     Samples = npt.NDArray[np.float32]
 
@@ -56,11 +60,44 @@ class FileSource:
     ) -> None:
         self.name = name
         self.live = realtime
+        self.recovery: Recovery = "none"
         self.counts = SourceCounts()
         self._path = path
         self._loop = loop
         self._started_at = started_at
         self._reader = Reader(name, self.counts)
+
+    @classmethod
+    def from_settings(cls, settings: SourceSettings) -> FileSource:
+        """Return the source that the settings describe."""
+        return cls(
+            settings.name,
+            Path(str(settings.file)),
+            realtime=settings.realtime,
+            loop=settings.loop,
+        )
+
+    def check(self) -> None:
+        """Raise SourceError where the file is missing, cannot be read or is none."""
+        if self._path.is_fifo():
+            return  # to open a pipe and leave it would end its writer
+        try:
+            with self._path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                empty = stat.S_ISREG(mode) and not file.read(1)
+        except FileNotFoundError:
+            raise self._error("no such file") from None
+        except IsADirectoryError:
+            raise self._error("is a directory") from None
+        except PermissionError:
+            raise self._error("may not be read: permission denied") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise self._error(f"cannot be read: {reason}") from None
+        if empty:
+            raise self._error("is empty")
+        if not stat.S_ISREG(mode):
+            raise self._error("is a device or a socket, not a recording")
 
     def chunks(self) -> AsyncGenerator[Chunk]:
         """Decode the file from its beginning; ends at its end.
@@ -71,7 +108,7 @@ class FileSource:
         """
         return self._reader.chunks(self._read, capacity=_AHEAD, drops=self.live)
 
-    def _read(self, mailbox: Mailbox[Chunk]) -> None:
+    def _read(self, mailbox: ThreadQueue[Chunk]) -> None:
         now = time.time() if self.live else 0.0
         player = _Player(mailbox, now if self._started_at is None else self._started_at, self.live)
         while True:
@@ -117,25 +154,17 @@ class FileSource:
             self.counts.damaged += 1
 
     def _open(self) -> av.container.InputContainer:
+        # FFmpeg would name an empty file and a directory with the same few words.
+        self.check()
         try:
-            # FFmpeg would name an empty file and a directory with the same few words.
-            if self._path.is_dir():
-                raise self._error("is a directory")
-            if self._path.is_file() and self._path.stat().st_size == 0:
-                raise self._error("is empty")
             # `file:` keeps a name with a colon from being taken for a protocol.
-            container = av.open(f"file:{self._path}", metadata_errors="ignore")
-        except FileNotFoundError:
-            raise self._error("no such file") from None
-        except PermissionError:
-            raise self._error("may not be read: permission denied") from None
+            return av.open(f"file:{self._path}", metadata_errors="ignore")
         except av.error.FFmpegError as error:
             if not isinstance(error, av.error.OSError) or isinstance(error, ValueError):
                 raise self._error("is no recording that FFmpeg can read") from None
             raise self._error(f"cannot be read: {error.strerror}") from None
         except (OSError, ValueError) as error:
             raise self._error(f"cannot be read ({type(error).__name__})") from None
-        return container
 
     @property
     def _shown(self) -> str:
@@ -148,7 +177,7 @@ class FileSource:
 class _Player:
     """Cuts pieces into chunks, stamps them and keeps the clock's pace."""
 
-    def __init__(self, mailbox: Mailbox[Chunk], started_at: float, realtime: bool) -> None:  # noqa: FBT001 - private
+    def __init__(self, mailbox: ThreadQueue[Chunk], started_at: float, realtime: bool) -> None:  # noqa: FBT001 - private
         self._mailbox = mailbox
         self._started_at = started_at
         self._realtime = realtime

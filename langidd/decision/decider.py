@@ -120,7 +120,9 @@ class Decider:
         """Weigh one window's scores; returns a `change` or an `update`."""
         span = scores.span
         new_s = self._take_span(span)
-        weight = min(1.0, self.settings.evidence_weight * new_s / max(span.duration_s, _SAME_TIME_S))
+        weight = min(
+            1.0, self.settings.evidence_weight * new_s / max(span.duration_s, _SAME_TIME_S)
+        )
         evidence = self._evidence(scores.probabilities)
         if new_s > 0.0:
             self._mix(-math.expm1(-new_s / self.settings.mean_dwell_s))

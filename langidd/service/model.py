@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from langidd.errors import LangiddError, ModelError
 from langidd.model import registry
 
 if TYPE_CHECKING:
@@ -29,7 +30,14 @@ async def open_model(settings: ModelSettings) -> AsyncIterator[Model]:
     began = time.monotonic()
     model = registry.open_model(settings)
     try:
-        await model.start()
+        try:
+            await model.start()
+        except LangiddError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"model {settings.path} cannot run on {settings.device}: {error}"
+            ) from error
         info = model.info()
         log.info(
             "model %s on %s in %s, %s context: %s (%.1f s)",

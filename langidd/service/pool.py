@@ -136,7 +136,7 @@ class SourcePool:
         """Return which source gives audio that has led to nothing for `within_s`, in one line."""
         for name, entry in self.entries.items():
             if (backlog_s := entry.backlog_s()) > within_s:
-                return f"source {name}: audio arrives, but nothing has come of it {backlog_s:.0f} s"
+                return f"source {name}: audio has arrived for {backlog_s:.0f} s without any result"
         return ""
 
 

@@ -12,13 +12,12 @@ import tempfile
 import time
 import urllib.request
 from contextlib import aclosing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from langidd.audio.base import one_line
+from langidd.audio import check_source
 from langidd.errors import ConfigError, LangiddError, ServiceError, SourceError
 from langidd.observability.http import address_family
 from langidd.observability.redaction import redact
@@ -41,35 +40,6 @@ TRIED_S: Final = 1.0
 """Seconds of audio that show that a source gives any."""
 MODEL_TIMEOUTS: Final = 3.0
 """How many times as long as anything else the model may take."""
-
-
-def check_source(settings: SourceSettings) -> None:
-    """Look whether a file or a microphone is there, without reading any audio.
-
-    Raises:
-        SourceError: it is not, or it cannot be read.
-
-    """
-    if settings.file is not None and str(settings.file) != "-":
-        path = Path(settings.file)
-        try:
-            if path.is_dir():
-                raise SourceError(f"{one_line(str(path))} is a directory", permanent=True)
-            if not path.is_fifo():
-                path.open("rb").close()
-        except OSError as error:
-            raise SourceError(
-                f"{one_line(str(path))} cannot be read: {error.strerror}", permanent=True
-            ) from None
-    elif settings.device is not None:
-        from langidd.audio.microphone import list_microphones
-        from langidd.audio.portaudio import NoDevice, find
-
-        devices = [asdict(microphone) for microphone in list_microphones()]
-        try:
-            find(devices, str(settings.device))
-        except NoDevice as error:
-            raise SourceError(f"microphone {settings.device}: {error}") from None
 
 
 async def check_sources(sources: Sequence[SourceSettings], *, needs_all: bool) -> None:

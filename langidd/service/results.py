@@ -81,7 +81,7 @@ class Results:
             self.scoring.failed(now)
             if count := self._failures.due(source, now):
                 log.error(
-                    "source %s: the model failed on %d windows since the last such line; they are "
+                    "source %s: the model failed on %d window(s) within the last minute; they are "
                     "left out, and the source's language stays as it was",
                     source,
                     count,
@@ -91,8 +91,8 @@ class Results:
             self.scoring.dropped(now)
             if count := self._drops.due(source, now):
                 log.warning(
-                    "source %s: the model is too slow; %d windows were dropped for newer ones "
-                    "since the last such line",
+                    "source %s: the model is too slow; %d window(s) were dropped for newer ones "
+                    "within the last minute",
                     source,
                     count,
                 )
@@ -108,7 +108,9 @@ class Results:
                 "source %s: %s%s, was %s",
                 decision.source,
                 decision.language,
-                "" if decision.language in {UNCERTAIN, NO_SPEECH} else f" ({decision.confidence:.0%})",
+                ""
+                if decision.language in {UNCERTAIN, NO_SPEECH}
+                else f" ({decision.confidence:.0%})",
                 decision.previous or "nothing yet",
             )
         if self.publisher is not None:

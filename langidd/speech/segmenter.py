@@ -78,7 +78,9 @@ class Segmenter:
         if chunk.gap and self._time is not None:
             lost_since = min(self._time + chunk.clock_step_s, chunk.captured_at)
             found += self.flush()
-            found.append(Pause(lost_since, chunk.captured_at, gap=True, clock_step_s=chunk.clock_step_s))
+            found.append(
+                Pause(lost_since, chunk.captured_at, gap=True, clock_step_s=chunk.clock_step_s)
+            )
         self._time = chunk.ends_at
         sound = np.concatenate([self._rest, chunk.samples])
         first_at = chunk.ends_at - len(sound) / SAMPLE_RATE

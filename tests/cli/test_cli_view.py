@@ -39,7 +39,9 @@ UPDATE = Decision(
 )
 LIVE = Health("hall", "live", NOW)
 WAITING = Health("hall", "waiting", NOW, "no answer", 3)
-SCORES = Scores(Span("hall", 4, NOW, NOW + 4, 1.0, 2), np.zeros(2, np.float32), {"uz": 0.7, "ru": 0.2})
+SCORES = Scores(
+    Span("hall", 4, NOW, NOW + 4, 1.0, 2), np.zeros(2, np.float32), {"uz": 0.7, "ru": 0.2}
+)
 
 
 def drawn(view: PictureView, width: int = 90) -> str:

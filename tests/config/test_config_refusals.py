@@ -33,7 +33,11 @@ REFUSED = {
     "hop over length": ("[windows]\nhop_s = 9.0", "hop_s 9", "at most length_s"),
     "window over 30 s": ("[windows]\nlength_s = 31", "windows.length_s is 31", "30"),
     "preset": ("[decision]\npreset = 'x'", "decision.preset = 'x'", "fast, balanced, steady"),
-    "decision's number": ("[decision]\nenter_threshold = 3", "decision.enter_threshold = 3", "0.51 to 0.9999"),
+    "decision's number": (
+        "[decision]\nenter_threshold = 3",
+        "decision.enter_threshold = 3",
+        "0.51 to 0.9999",
+    ),
     "decision's order": (
         "[decision]\nleave_threshold = 0.9",
         "decision.leave_threshold = 0.9",

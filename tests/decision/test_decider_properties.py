@@ -31,7 +31,9 @@ CALIBRATION = Calibration(
 
 
 def scored(
-    span: Span, logits: Sequence[float] | npt.NDArray[np.float32], calibration: Calibration = CALIBRATION
+    span: Span,
+    logits: Sequence[float] | npt.NDArray[np.float32],
+    calibration: Calibration = CALIBRATION,
 ) -> Scores:
     return fake_model.scored(span, logits, calibration)
 
@@ -336,7 +338,9 @@ def test_debounce_keeps_a_language_for_that_much_speech():
         resumed = speaker.at
         answers = play(one, [speaker.says(clear("ru")) for _ in range(10)])
         change = next(answer for answer in answers if answer.language == "ru")
-        reached = next(answer for answer in answers if answer.probabilities["ru"] >= slow.enter_threshold)
+        reached = next(
+            answer for answer in answers if answer.probabilities["ru"] >= slow.enter_threshold
+        )
         assert reached.decided_at > resumed
         assert change.decided_at == reached.decided_at + least_s
 

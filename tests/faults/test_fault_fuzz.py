@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import jsonschema
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langidd.audio.base import SourceCounts
-from langidd.audio.supervisor import Patience, SupervisedSource
+from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.config import VadSettings, WindowSettings
 from langidd.decision.decider import Decider
 from langidd.decision.presets import BALANCED
@@ -43,6 +44,7 @@ class Fragile:
 
     name = "cam"
     live = True
+    recovery = "reconnect"
 
     def __init__(self, connections: list[tuple[float, str]]) -> None:
         self.counts = SourceCounts()
@@ -69,26 +71,24 @@ class Fragile:
 def test_every_wait_is_within_the_back_off_and_every_loss_is_a_gap(
     connections: list[tuple[float, str]], luck: float
 ) -> None:
-    waits: list[tuple[float, float]] = []
+    waits: list[float] = []
     gaps: list[bool] = []
     told: list[Health] = []
 
     class EnoughError(Exception):
         pass
 
-    async def sleep(_seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
         if len(waits) == len(connections):
             raise EnoughError
-
-    def uniform(low: float, high: float) -> float:
-        waits.append((low, high))
-        return low + luck * (high - low)
 
     async def listen() -> None:
         fragile = Fragile(connections)
         source = SupervisedSource(
             "cam", lambda: fragile, told.append,
-            patience=Patience(stall_s=STALL_S, connect_s=STALL_S), uniform=uniform, sleep=sleep,
+            timeouts=SourceTimeouts(stall_s=STALL_S, connect_s=STALL_S),
+            random=lambda: luck, sleep=sleep,
         )  # fmt: skip
         try:
             async for chunk in source.chunks():
@@ -98,12 +98,12 @@ def test_every_wait_is_within_the_back_off_and_every_loss_is_a_gap(
 
     asyncio.run(listen())
     ceiling = 1.0
-    for (sound_s, end), (low, high) in zip(connections, waits, strict=True):
+    for (sound_s, end), wait_s in zip(connections, waits, strict=True):
         if sound_s >= 30.0:
             ceiling = 1.0
         if end == "hopeless":
             ceiling = 60.0
-        assert (low, high) == (ceiling / 2, ceiling)
+        assert wait_s == pytest.approx(ceiling * (1 - luck / 2))
         ceiling = min(60.0, 2 * ceiling)
     assert gaps == [number > 0 for number in range(len(gaps))]
     states = [health.state for health in told]

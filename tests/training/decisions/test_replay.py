@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from langidd.types import Window
     from langidd_training.decisions.clips import Clip
 
+
 def by_level(window: Window) -> list[float]:
     """Tell languages by the last half second's loudness: enough to test what is around it."""
     level = float(np.abs(window.samples[-8_000:]).mean())
