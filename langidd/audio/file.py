@@ -88,6 +88,8 @@ class FileSource:
 
     def check(self) -> None:
         """Raise SourceError where the file is missing, cannot be read or is none."""
+        if self._path.is_fifo():
+            return  # to open a pipe and leave it would end its writer
         try:
             with self._path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
@@ -173,25 +175,17 @@ class FileSource:
                 raise self._early(f"{clock_text(ends_at_s)}{failure}")
 
     def _open(self) -> av.container.InputContainer:
+        # FFmpeg would name an empty file and a directory with the same few words.
+        self.check()
         try:
-            # FFmpeg would name an empty file and a directory with the same few words.
-            if self._path.is_dir():
-                raise self._error("is a directory")
-            if self._path.is_file() and self._path.stat().st_size == 0:
-                raise self._error("is empty")
             # `file:` keeps a name with a colon from being taken for a protocol.
-            container = av.open(f"file:{self._path}", metadata_errors="ignore")
-        except FileNotFoundError:
-            raise self._error("no such file") from None
-        except PermissionError:
-            raise self._error("may not be read: permission denied") from None
+            return av.open(f"file:{self._path}", metadata_errors="ignore")
         except av.error.FFmpegError as error:
             if not isinstance(error, av.error.OSError) or isinstance(error, ValueError):
                 raise self._error("is no recording that FFmpeg can read") from None
             raise self._error(f"cannot be read: {error.strerror}") from None
         except (OSError, ValueError) as error:
             raise self._error(f"cannot be read ({type(error).__name__})") from None
-        return container
 
     @property
     def _shown(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
@@ -23,6 +24,7 @@ from langidd.cli.flags import (
 )
 from langidd.cli.terminal import json_line, path_text
 from langidd.errors import ConfigError, LangiddError, printable
+from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,10 +101,11 @@ def _results(
         TimeElapsedColumn,
     )
 
-    from langidd.model.whisper import load_classifier
+    from langidd.model.registry import open_model
     from langidd.service.offline import classify_file
+    from langidd.speech.vad_worker import VadWorker
 
-    chosen = settings.model
+    model, vad_worker = open_model(settings.model), VadWorker()
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -110,18 +113,19 @@ def _results(
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
+    with (
+        asyncio.Runner() as runner,
+        Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar,
+    ):
         task = bar.add_task("loading the model", total=len(files))
-        classifier = load_classifier(
-            chosen.path, device=chosen.device, context=chosen.context, threads=chosen.threads
-        )
+        runner.run(model.start())
         for file in files:
             bar.update(task, description=printable(file.name))
             try:
-                result = classify_file(
-                    file, classifier, settings, candidates=candidates, track=track
+                result = runner.run(
+                    classify_file(
+                        file, model, vad_worker, settings, candidates=candidates, track=track
+                    )
                 )
                 if result.fault:
                     failed.append(file)
@@ -134,6 +138,8 @@ def _results(
                 failed.append(file)
                 _tell(file, str(error))
             bar.advance(task)
+        vad_worker.close()
+        runner.run(model.close())
 
 
 def _can_be_opened(file: Path) -> bool:
@@ -200,7 +206,7 @@ def _show_table(results: list[FileResult]) -> None:
         table.add_row(
             Text(printable(result.path.name), overflow="fold"),
             result.language,
-            f"{result.confidence:.0%}",
+            _percent(result.language, result.confidence),
             minutes(result.speech_s),
             minutes(result.duration_s),
         )
@@ -220,9 +226,15 @@ def _show_table(results: list[FileResult]) -> None:
         console.print(Text("     ").append_text(legend(result.spans)))
         for start_s, end_s, language, confidence in result.spans:
             console.print(
-                f"     {minutes(start_s)} – {minutes(end_s)}  {language:<4} {confidence:4.0%}",
+                f"     {minutes(start_s)} – {minutes(end_s)}  {language:<4} "
+                f"{_percent(language, confidence)}",
                 highlight=False,
             )
+
+
+def _percent(language: str, confidence: float) -> str:
+    """Return how sure a language is; of `und` and `zxx` there is nothing to be sure of."""
+    return "" if language in {UNCERTAIN, NO_SPEECH} else f"{confidence:4.0%}"
 
 
 def minutes(seconds: float) -> str:

@@ -43,7 +43,7 @@ class View(Protocol):
     def decision(self, decision: Decision) -> None:
         """Show a decision."""
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Show what the model says of one window."""
 
     def health(self, health: Health) -> None:
@@ -87,15 +87,14 @@ class LineView:
         """Write changes and pauses."""
         if decision.reason == "update":
             return
+        sure = _percent(decision)
         note = f"  was {decision.previous}" if decision.previous else ""
         if decision.reason == "pause":
             note = f"  end of speech ({decision.speech_s:.1f} s)"
         moment = decision.since if decision.reason == "change" else decision.decided_at
-        typer.echo(
-            f"{clock_time(moment)}  {decision.language:<4}  {decision.confidence:4.0%}{note}"
-        )
+        typer.echo(f"{clock_time(moment)}  {decision.language:<4}  {sure:4}{note}".rstrip())
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Show nothing: single windows are for the live display."""
 
     def health(self, health: Health) -> None:
@@ -128,7 +127,7 @@ class JsonView:
             probabilities={label: ratio(value) for label, value in decision.probabilities.items()},
         )
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Write the window's probabilities."""
         _write(
             type="window",
@@ -136,7 +135,7 @@ class JsonView:
             number=scores.span.number,
             start=timestamp(scores.span.start),
             end=timestamp(scores.span.end),
-            probabilities={label: ratio(value) for label, value in probabilities.items()},
+            probabilities={label: ratio(value) for label, value in scores.probabilities.items()},
         )
 
     def health(self, health: Health) -> None:
@@ -150,6 +149,11 @@ class JsonView:
             detail=health.detail,
             reconnects=health.reconnects,
         )
+
+
+def _percent(decision: Decision) -> str:
+    """Return how sure a language is; of `und` and `zxx` there is nothing to be sure of."""
+    return "" if decision.language in _NAMES else f"{decision.confidence:.0%}".rjust(4)
 
 
 def _write(**said: Any) -> None:
@@ -175,10 +179,10 @@ class PictureView:
         if decision.reason == "change":
             self._changes.appendleft(decision)
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Take what the model says of the last window, before the filter."""
         self._windows = max(self._windows, scores.span.number)
-        self._window = probabilities
+        self._window = scores.probabilities
 
     def health(self, health: Health) -> None:
         """Take the source's state."""
@@ -241,7 +245,7 @@ class PictureView:
             table.add_row(
                 f"[dim]{clock_time(change.since)}[/]",
                 f"[{style}]{change.language}[/]",
-                f"{change.confidence:4.0%}",
+                f"{_percent(change):4}",
                 f"[dim]was {change.previous}[/]" if change.previous else "",
             )
         return table

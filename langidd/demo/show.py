@@ -126,4 +126,6 @@ def _event(topic: str, event: dict[str, Any]) -> Text:
     if event["type"] == "pause":
         return line.append("end of a speech segment", style="dim")
     line.append(f"{NAMES.get(language, language)}", style=f"bold {COLOURS.get(language, '')}")
+    if language in {"und", "zxx"}:
+        return line
     return line.append(f"  {event['confidence']:.0%} sure", style="default")

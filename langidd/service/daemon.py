@@ -24,14 +24,15 @@ from langidd.service.model import open_model
 from langidd.service.pool import SourcePool, cancel
 from langidd.service.preflight import check_sources
 from langidd.service.results import Results
-from langidd.service.stream import Channel
-from langidd.speech.frontend import Listener
+from langidd.service.stream import Stream
+from langidd.speech.frontend import SpeechFrontend
+from langidd.speech.vad_worker import VadWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from langidd.config import Settings, SourceSettings
-    from langidd.model.worker import ClassifierWorker
+    from langidd.model.base import Model
     from langidd.publish.mqtt.publisher import Publisher
     from langidd.types import Decision, Health, Scores
 
@@ -53,7 +54,7 @@ class Daemon:
     Args:
         settings: all of them.
         on_decision: called in the event loop with each decision.
-        on_scores: likewise with each scored window and its calibrated probabilities.
+        on_scores: likewise with each scored window's scores.
         on_health: likewise with each change of a source's health.
         publish: whether to publish at all.
         delivery_s: once the last source has ended, how long events may wait for the broker
@@ -71,7 +72,7 @@ class Daemon:
         settings: Settings,
         *,
         on_decision: Callable[[Decision], None] | None = None,
-        on_scores: Callable[[Scores, Mapping[str, float]], None] | None = None,
+        on_scores: Callable[[Scores], None] | None = None,
         on_health: Callable[[Health], None] | None = None,
         publish: bool = True,
         delivery_s: float | None = 10.0,
@@ -92,9 +93,10 @@ class Daemon:
             on_health=on_health,
         )
         self._publisher: Publisher | None = None
-        self._model: ClassifierWorker | None = None
+        self._model: Model | None = None
         self._batcher: Batcher | None = None
         self.health = HealthMonitor(self._pool, self._results)
+        self._vad_worker = VadWorker()
         self._background: list[asyncio.Task[None]] = []
         self._resources = AsyncExitStack()
 
@@ -157,6 +159,7 @@ class Daemon:
     # Startup.
 
     async def _startup(self) -> None:
+        self._resources.callback(self._vad_worker.close)
         await check_sources(self._settings.sources, needs_all=False)
         self._resources.push_async_callback(self._stop_background)
         self._in_background(self._measure_lag(), "lag")
@@ -187,17 +190,16 @@ class Daemon:
 
     async def _load_model(self) -> None:
         self._model = await self._resources.enter_async_context(open_model(self._settings.model))
-        classifier = self._model.classifier
-        self._results.calibration = classifier.calibration
-        self.metrics.model(classifier.name, classifier.device, classifier.labels)
+        info = self._model.info()
+        self.metrics.model(info.name, info.device, info.labels)
         delay_ms = self._settings.model.max_delay_ms
-        kind = "cuda" if classifier.device.startswith("cuda") else "cpu"
+        kind = "cuda" if info.device.startswith("cuda") else "cpu"
         self._batcher = self.health.batcher = Batcher(
             self._model,
             max_batch=self._settings.model.max_batch,
             max_delay_s=DELAY_S[kind] if delay_ms is None else delay_ms / 1000,
             on_batch=self.metrics.batch,
-            on_loss=self._results.unscored,
+            on_dropped=self._results.unscored,
         )
         self.metrics.gauge(
             "queue_windows", "Windows that wait for the model.", lambda: self.batcher.waiting
@@ -254,22 +256,24 @@ class Daemon:
             if undelivered:
                 raise BrokerError(undelivered)
 
-    def _make_stream(self, source: SourceSettings) -> Channel:
+    def _make_stream(self, source: SourceSettings) -> Stream:
         """Put together everything that one source needs."""
         name = source.name
         live = source.file is None or source.realtime
         supervised = supervise(source, self._results.health)
         self.metrics.watch(name, supervised)
-        return Channel(
+        vad = self._settings.vad
+        return Stream(
             name,
             supervised.chunks,
-            Listener(name, self._settings.vad, self._settings.windows),
-            self._decider(self._settings, source),
+            self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
+            SpeechFrontend(name, vad, self._settings.windows),
             self.batcher,
+            self._decider(self._settings, source),
             live=live,
+            on_chunk=lambda chunk: self._results.audio(name, chunk),
+            on_scores=self._results.scores,
             on_decision=lambda decision: self._results.decision(decision, live=live),
-            on_scores=lambda scores, _: self._results.scores(scores),
-            on_sound=lambda chunk: self._results.audio(name, chunk),
         )
 
     async def _measure_lag(self) -> None:
@@ -307,7 +311,7 @@ class Daemon:
         assert self._model is not None  # noqa: S101 - nothing uses it before startup
         return Decider(
             source.name,
-            self._model.classifier.calibration,
+            self._model.info().calibration,
             settings.decision.decider(source.preset),
             candidates=source.candidates,
             priors=source.priors,

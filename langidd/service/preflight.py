@@ -112,8 +112,8 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
 
 async def _model(settings: Settings) -> str:
     began = time.monotonic()
-    async with open_model(settings.model) as worker:
-        model = worker.classifier
+    async with open_model(settings.model) as opened:
+        model = opened.info()
         return (
             f"{settings.model.path} on {model.device}, {model.context} context: "
             f"{', '.join(model.labels)} ({time.monotonic() - began:.1f} s)"

@@ -84,13 +84,13 @@ async def error_of(source: RtspSource, *secrets: str) -> SourceError:
     return caught.value
 
 
-def likeness(heard: np.ndarray, said: np.ndarray) -> float:
-    """The best normalised correlation of what was heard with any part of what was said."""
-    size = len(heard) + len(said)
-    product = np.fft.irfft(np.fft.rfft(said, size) * np.conj(np.fft.rfft(heard, size)), size)
+def likeness(recorded: np.ndarray, said: np.ndarray) -> float:
+    """The best normalised correlation of what was recorded with any part of what was said."""
+    size = len(recorded) + len(said)
+    product = np.fft.irfft(np.fft.rfft(said, size) * np.conj(np.fft.rfft(recorded, size)), size)
     energy = np.cumsum(np.concatenate([[0.0], np.square(said, dtype=np.float64)]))
-    windows = energy[len(heard) :] - energy[: -len(heard)]
-    scale = np.sqrt(np.maximum(windows, 1e-9) * np.sum(np.square(heard, dtype=np.float64)))
+    windows = energy[len(recorded) :] - energy[: -len(recorded)]
+    scale = np.sqrt(np.maximum(windows, 1e-9) * np.sum(np.square(recorded, dtype=np.float64)))
     return float(np.max(product[: len(windows)] / scale))
 
 
@@ -101,9 +101,9 @@ async def test_every_codec_gives_the_speech_that_was_sent(
     said = np.concatenate([chunk.samples async for chunk in FileSource("said", clip).chunks()])
     source = RtspSource("cam", camera.url(mount))
     chunks = await listen(source, 1.2)
-    heard = np.concatenate([chunk.samples for chunk in chunks])
+    recorded = np.concatenate([chunk.samples for chunk in chunks])
     # The recording is played in a loop.
-    assert likeness(heard[1_600:], np.tile(said, 3)) > 0.8
+    assert likeness(recorded[1_600:], np.tile(said, 3)) > 0.8
     assert source.counts.damaged == 0
     for one, other in itertools.pairwise(chunks):
         assert not other.gap
@@ -333,7 +333,7 @@ class Watcher:
             self.chunks.append(chunk)
 
     async def until(self, state: str, after: int = 0) -> int:
-        """Wait until the state is reached anew; gives how much of the health was seen."""
+        """Wait until the state is reached after that; gives how much of the health was seen."""
         async with asyncio.timeout(60):
             while True:
                 for number, health in enumerate(self.health[after:], after + 1):
@@ -372,7 +372,7 @@ async def test_a_server_that_stops_without_closing(clip: Path):
         server.process.send_signal(signal.SIGCONT)
         await watcher.until("live", seen)
         listening.cancel()
-    # The reader hung in FFmpeg when it stalled, and was left behind.
+    # The reader hung in FFmpeg when it stalled, and was abandoned.
     assert watcher.source.counts.abandoned >= 1
 
 

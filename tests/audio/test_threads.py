@@ -1,4 +1,4 @@
-"""Threads that hang are left behind, counted, and do not pile up."""
+"""Threads that hang are abandoned, counted, and do not pile up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chunk(number: int) -> Chunk:
     return Chunk(np.full(1_600, number, dtype=np.float32), float(number))
 
 
-async def test_a_hanging_reader_is_left_behind_and_no_more_than_a_few():
+async def test_a_hanging_reader_is_abandoned_and_no_more_than_a_few():
     counts = SourceCounts()
     reader = Reader("cam", counts)
     release = threading.Event()

@@ -22,7 +22,9 @@ from langidd.decision.presets import BALANCED
 from langidd.errors import SourceError
 from langidd.publish import messages, schemas
 from langidd.publish.outbox import FILE_NAME, Outbox, Row
-from langidd.speech.frontend import Listener
+from langidd.model.calibration import calibrated_probabilities
+from langidd.speech.frontend import SpeechFrontend
+from langidd.speech.vad import VoiceDetector
 from langidd.types import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
 
 if TYPE_CHECKING:
@@ -192,8 +194,10 @@ def test_whatever_sound_and_times_come_the_events_are_sound(
     pieces: list[tuple[str, int, float, bool]], seed: int
 ) -> None:
     noise = np.random.default_rng(seed)
-    listener = Listener("cam", VadSettings(engine="webrtc"), WindowSettings())
-    decider = Decider("cam", Calibration(("uz", "ru", "en")), BALANCED)
+    frontend = SpeechFrontend("cam", VadSettings(engine="webrtc"), WindowSettings())
+    detector = VoiceDetector("webrtc", 2, 0.5)
+    calibration = Calibration(("uz", "ru", "en"))
+    decider = Decider("cam", calibration, BALANCED)
     at = 1_790_000_000.0
     items: list[Window | Pause] = []
     for kind, size, jump_s, gap in pieces:
@@ -204,15 +208,21 @@ def test_whatever_sound_and_times_come_the_events_are_sound(
             "square": np.sign(np.sin(np.arange(size) / 20)),
         }[kind].astype(np.float32)
         # A source marks what it knows to be a jump; the rest must be survived all the same.
-        items += listener.push(Chunk(samples, at, gap=gap))
+        chunk = Chunk(samples, at, gap=gap)
+        voiced = detector.finish(detector.cut(chunk), np.empty(0, np.float32))
+        items += frontend.push(chunk, voiced)
         at += size / SAMPLE_RATE
-    items += listener.flush()
+    items += frontend.flush()
     for item in items:
         said: Decision | None
         if isinstance(item, Pause):
             said = decider.pause(item)
         else:
-            said = decider.update(Scores(item.span, noise.normal(0, 3, 3).astype(np.float32)))
+            row = noise.normal(0, 3, 3).astype(np.float32)
+            probabilities = calibrated_probabilities(row, item.span.duration_s, calibration)
+            said = decider.update(Scores(item.span, row, probabilities))
+        if said is not None:
+            assert said.since <= said.decided_at
         if said is not None and said.reason != "update":
             identifier = messages.event_identifier(at, seed)
             jsonschema.validate(json.loads(messages.event("home", said, identifier, 1)), EVENT)

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from langidd.config import Settings
 from langidd.errors import ServiceError
+from langidd.model import registry
 from langidd.observability.http import Endpoint
 from langidd.observability.metrics import Metrics
-from langidd.service import model
 from langidd.service.daemon import Daemon
 from tests.conftest import DEMO_RECORDING
 from tests.support.faulty_model import fails_while
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from langidd.config import ModelSettings
+    from langidd.model.base import Model
     from langidd.types import Health
 
 GOOD = {"name": "Good", "file": str(DEMO_RECORDING), "realtime": True, "loop": True}
@@ -167,7 +169,7 @@ async def test_a_model_that_fails_on_every_window_is_not_ready_and_no_source_is_
     stock_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = threading.Event()
-    monkeypatch.setattr(model, "load_checkpoint", fails_while(failing.is_set))
+    monkeypatch.setattr(registry, "open_model", fails_while(failing.is_set))
     watched = Watched(stock_model, GOOD)
     async with watched.running():
         failing.set()
@@ -196,11 +198,21 @@ async def test_a_model_that_fails_on_every_window_is_not_ready_and_no_source_is_
 async def test_while_the_model_is_loaded_it_is_live_and_not_ready(
     stock_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on = threading.Event()
-    load = model.load_checkpoint
-    monkeypatch.setattr(
-        model, "load_checkpoint", lambda settings: (go_on.wait(PATIENCE_S), load(settings))[1]
-    )
+    go_on = asyncio.Event()
+    open_model = registry.open_model
+
+    def slow(settings: ModelSettings) -> Model:
+        model = open_model(settings)
+        start = model.start
+
+        async def when_told() -> None:
+            await go_on.wait()
+            await start()
+
+        model.start = when_told  # type: ignore[method-assign]
+        return model
+
+    monkeypatch.setattr(registry, "open_model", slow)
     watched = Watched(stock_model, GOOD)
     async with watched.running(ready=False):
         page = await watched.until("/readyz", lambda status, _: status == 503)

@@ -30,9 +30,9 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="module")
-def spoken(speech: Path) -> np.ndarray:
+def spoken(corpora: Path) -> np.ndarray:
     """Five seconds of a real voice."""
-    clips = [clip for clip in read_corpora([speech / "uz"], LANGUAGES) if clip.split == "dev"]
+    clips = [clip for clip in read_corpora([corpora / "uz"], LANGUAGES) if clip.split == "dev"]
     for clip in clips:
         samples = decode(clip.path)
         if len(only_speech(samples)) > 5 * RATE:
@@ -49,8 +49,8 @@ def manifest(directory: Path, rows: list[tuple[str, str, str, str]]) -> Path:
     return table
 
 
-def test_common_voice_directories_give_clips_with_their_class_and_corpus(speech: Path):
-    clips = read_corpora([speech], LANGUAGES)
+def test_common_voice_directories_give_clips_with_their_class_and_corpus(corpora: Path):
+    clips = read_corpora([corpora], LANGUAGES)
     assert {clip.language for clip in clips} == {*LANGUAGES, "other"}
     assert {clip.split for clip in clips} == {"train", "dev"}
     assert {clip.locale for clip in clips if clip.language == "other"} >= {"tr", "de", "kk", "tk"}
