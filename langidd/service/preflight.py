@@ -221,4 +221,6 @@ async def _source(settings: SourceSettings) -> str:
     took_s = time.monotonic() - began
     level = 10 * math.log10(energy / samples) if energy else -math.inf
     loudness = f"level {level:.0f} dBFS" if energy else "only digital silence; is it muted?"
-    return f"{samples / SAMPLE_RATE:.1f} s of audio in {took_s:.1f} s, {loudness}"
+    tracks = getattr(source, "tracks", "")
+    taken = f"; {tracks}" if tracks else ""
+    return f"{samples / SAMPLE_RATE:.1f} s of audio in {took_s:.1f} s, {loudness}{taken}"
