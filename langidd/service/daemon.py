@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LAG_EVERY_S: Final = 0.1
-"""How often the event loop's lag is measured."""
-
 DELAY_S: Final = {"cuda": 0.005, "cpu": 0.02}
 """How long a window waits for company, where the settings leave it open."""
 
@@ -162,8 +159,9 @@ class Daemon:
         self._resources.callback(self._vad_worker.close)
         await check_sources(self._settings.sources, needs_all=False)
         self._resources.push_async_callback(self._stop_background)
-        self._in_background(self._measure_lag(), "lag")
+        self._in_background(self.metrics.measure_lag(), "lag")
         self._in_background(self.health.run(), "health")
+        self.metrics.gauge("ready", "1 while /readyz says so.", lambda: self.health.ready)
         self._serve_http()
         await self._load_model()
         for source in self._settings.sources:
@@ -275,13 +273,6 @@ class Daemon:
             on_scores=self._results.scores,
             on_decision=lambda decision: self._results.decision(decision, live=live),
         )
-
-    async def _measure_lag(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + LAG_EVERY_S
-            await asyncio.sleep(LAG_EVERY_S)
-            self.metrics.lag(max(0.0, loop.time() - due))
 
     # Shutdown.
 

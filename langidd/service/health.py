@@ -69,6 +69,11 @@ class HealthMonitor:
                 self._not_ready = tuple(filter(None, self._examine(self._examined_at)))
             await asyncio.sleep(EXAMINE_EVERY_S)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the service does its work: `/readyz`."""
+        return not self._not_ready
+
     def stuck(self, within_s: float) -> str:
         """Return in one line what has not moved for `within_s` though it should have.
 
@@ -130,11 +135,10 @@ class HealthMonitor:
         return not reason, {"live": not reason, "reasons": [reason] if reason else []}
 
     def _readyz(self) -> tuple[bool, Mapping[str, Any]]:
-        ready = not self._not_ready
         mqtt = None if self.publisher is None else asdict(publishing.delivery(self.publisher))
         states = {name: entry.state for name, entry in list(self._pool.entries.items())}
-        return ready, {
-            "ready": ready,
+        return self.ready, {
+            "ready": self.ready,
             "reasons": self._not_ready,
             "mqtt": mqtt,
             "sources": states,
