@@ -171,7 +171,7 @@ async def test_every_metric_is_documented_and_no_other(stock_model: Path) -> Non
     watched = Watched(stock_model, GOOD, mqtt_port=free_port())
     async with watched.running():
         text = (await asyncio.to_thread(_get, watched.port, "/metrics"))[1]
-    shown = {name for name in re.findall(r"^# TYPE (langidd_\w+) ", text, re.MULTILINE)}
+    shown = set(re.findall(r"^# TYPE (langidd_\w+) ", text, re.MULTILINE))
     shown -= {name for name in shown if name.endswith("_created")}
     documented = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert shown == set(re.findall(r"`(langidd_\w+)", documented))
