@@ -21,7 +21,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 
 from langidd import __version__
-from langidd.publish.mqtt.topics import slug
+from langidd.naming import slug
 from langidd.types import SAMPLE_RATE, SourceState
 
 if TYPE_CHECKING:

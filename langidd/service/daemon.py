@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from langidd.config import Settings, SourceSettings
     from langidd.model.whisper import Classifier
     from langidd.model.worker import ClassifierWorker
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import Publisher
     from langidd.types import Decision, Health, Scores
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Daemon:
     """One model, one connection to the broker, many sources.
 
     The callbacks are called in the event loop. `ready` is set once the model is warm
-    and the sources were started.
+    and the sources were started. `temporary`: what was announced is withdrawn at the end.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Daemon:
         on_scores: Callable[[Scores, Mapping[str, float]], None] | None = None,
         on_health: Callable[[Health], None] | None = None,
         publish: bool = True,
+        temporary: bool = False,
     ) -> None:
         self.metrics = Metrics()
         self.ready = asyncio.Event()
@@ -67,6 +68,7 @@ class Daemon:
         self._on_scores = on_scores
         self._on_health = on_health
         self._publish = publish
+        self._temporary = temporary
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._roster = Roster(self._channel)
@@ -189,53 +191,27 @@ class Daemon:
         )
 
     async def _start_publisher(self, stack: AsyncExitStack) -> None:
-        from langidd.publish.mqtt.broker import EmbeddedBroker
-        from langidd.publish.mqtt.publisher import Publisher
-        from langidd.publish.outbox import Outbox
+        from langidd.publish.registry import open_publishers
 
-        mqtt = self._settings.mqtt
-        if mqtt.host is None:
-            broker = await stack.enter_async_context(EmbeddedBroker(mqtt.port or 0))
-            log.warning(
-                "mqtt.host is not set: langidd's own broker is on %s:%d, for this machine only",
-                broker.host,
-                broker.port,
-            )
-            mqtt = broker.settings(mqtt)
-        outbox = Outbox(
-            self._settings.state_directory, rows=mqtt.outbox_rows, size_bytes=mqtt.outbox_bytes
-        )
-        stack.push_async_callback(outbox.close)
-        publisher = self._publisher = Publisher(mqtt, self._settings.node, outbox, self._broker_is)
-        for name, text, attribute in (
-            ("mqtt_connected", "1 while the broker has us.", "connected"),
-            ("mqtt_published", "Messages that the broker took.", "published"),
-            ("mqtt_reconnects", "Connections after the first.", "reconnects"),
-            ("outbox_events", "Events that wait for the broker.", "outbox_length"),
-            ("mqtt_refused", "Messages that the broker would not have.", "refused"),
-            ("mqtt_windows_dropped", "Windows while nobody took them.", "windows_dropped"),
-            ("outbox_dropped", "Events given up for want of room.", "outbox_dropped"),
-        ):
-            self.metrics.gauge(name, text, _reader(publisher, attribute))
-        self.metrics.gauge(
-            "outbox_durable", "1 while events are kept on disk.", lambda: outbox.durable
+        publisher = self._publisher = await open_publishers(
+            self._settings, stack, self.metrics.gauge, temporary=self._temporary
         )
         self._announce()
         self._background.append(asyncio.create_task(publisher.run(), name="publisher"))
         stack.push_async_callback(publisher.close)
 
-    def _broker_is(self, state: str) -> None:
-        log.debug("broker: %s", state)
-
     def _announce(self) -> None:
         if self._publisher is None:
             return
-        from langidd.publish.messages import SourceAnnouncement
+        from langidd.publish.base import SourceAnnouncement
 
         self._publisher.announce(
             [
                 SourceAnnouncement(
-                    source.name, self._decider(self._settings, source).languages, _kind(source)
+                    source.name,
+                    self._decider(self._settings, source).languages,
+                    _kind(source),
+                    recording=source.file not in {None, "-"} and not source.realtime,
                 )
                 for source in self._settings.sources
             ]
@@ -309,7 +285,7 @@ class Daemon:
             return
         probabilities = window_probabilities(scores, self.worker.classifier.calibration)
         if self._publisher is not None:
-            self._publisher.window(scores, probabilities)
+            self._publisher.scores(scores, probabilities)
         if self._on_scores is not None:
             self._on_scores(scores, probabilities)
 
@@ -388,7 +364,3 @@ def _kind(source: SourceSettings) -> str:
     if source.device is not None:
         return "microphone"
     return "rtsp" if source.rtsp is not None else "file"
-
-
-def _reader(publisher: Publisher, attribute: str) -> Callable[[], float]:
-    return lambda: float(getattr(publisher, attribute))

@@ -206,7 +206,5 @@ class OutboxStates(RuleBasedStateMachine):
             assert dropped == 0
 
 
-OutboxStates.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None
-)
+OutboxStates.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 TestOutboxStates = OutboxStates.TestCase
