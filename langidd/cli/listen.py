@@ -146,6 +146,7 @@ async def _listen(settings: Settings, view: View, *, publish: bool) -> None:
         on_scores=view.scores,
         on_health=view.health,
         publish=publish,
+        temporary=True,
     )
     await daemon.run()
 
@@ -160,7 +161,7 @@ def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
 
 
 def _usable(name: str, otherwise: str) -> str:
-    from langidd.publish.mqtt.topics import slug
+    from langidd.naming import slug
 
     try:
         slug(name)

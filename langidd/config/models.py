@@ -24,8 +24,8 @@ from langidd.config.fields import (
 )
 from langidd.decision.presets import PRESETS, DeciderSettings, decider_settings
 from langidd.errors import ConfigError
+from langidd.naming import slug, slugs
 from langidd.observability.redaction import redact_url, url_secrets
-from langidd.publish.mqtt.topics import slug, slugs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -202,6 +202,10 @@ class MqttSettings(Table):
     """MQTT's version."""
     base: Topic = "langidd"
     """The first part of every topic."""
+    qos: Literal[0, 1] = 1
+    """0 for a broker without QoS 1; events on their way when the connection breaks are lost."""
+    retain: bool = True
+    """False for a broker without retained messages; new subscribers wait for the next change."""
     keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 30
     """A broker takes us for gone after one and a half of these."""
     tls: TlsSettings = TlsSettings()

@@ -23,7 +23,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 
 from langidd import __version__
-from langidd.publish.mqtt.topics import slug
+from langidd.naming import slug
 from langidd.types import SAMPLE_RATE, SourceState
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from langidd.audio import SourceCounts
     from langidd.model.batcher import BatchReport
-    from langidd.publish.mqtt.publisher import Publisher
     from langidd.types import Chunk, Decision, Health
 
 STATES: Final[tuple[SourceState, ...]] = get_args(SourceState)
@@ -166,33 +165,6 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when it is asked for."""
         Gauge(f"langidd_{name}", text, registry=self.registry).set_function(read)
-
-    def publisher(self, publisher: Publisher) -> None:
-        """Read the broker's connection and the outbox from now on."""
-        self.gauge(
-            "mqtt_connected", "1 while the broker is connected.", lambda: publisher.connected
-        )
-        self.gauge("mqtt_published", "Messages that the broker took.", lambda: publisher.published)
-        self.gauge("mqtt_reconnects", "Connections after the first.", lambda: publisher.reconnects)
-        self.gauge("mqtt_refused", "Messages that the broker refused.", lambda: publisher.refused)
-        self.gauge(
-            "mqtt_windows_dropped",
-            "Window messages that came while there was no connection.",
-            lambda: publisher.windows_dropped,
-        )
-        self.gauge(
-            "outbox_events", "Events that wait for the broker.", lambda: publisher.outbox_length
-        )
-        self.gauge(
-            "outbox_dropped",
-            "Events given up because the outbox was full.",
-            lambda: publisher.outbox_dropped,
-        )
-        self.gauge(
-            "outbox_durable",
-            "1 while events are kept on disk.",
-            lambda: publisher.outbox.durable,
-        )
 
     def watch(self, source: str, counted: Counted) -> None:
         """Read a source's own counts from now on."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from langidd.config import Settings, SourceSettings
     from langidd.model.base import Model
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import Publisher
     from langidd.types import Decision, Health, Scores
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Daemon:
         publish: whether to publish at all.
         delivery_s: once the last source has ended, how long events may wait for the broker
             before that counts as an error; None: for ever.
+        temporary: withdraw at the end all that was announced.
 
     Attributes:
         metrics: everything that is counted.
@@ -73,12 +74,14 @@ class Daemon:
         on_health: Callable[[Health], None] | None = None,
         publish: bool = True,
         delivery_s: float | None = 10.0,
+        temporary: bool = False,
     ) -> None:
         self.metrics = Metrics()
         self.ready = asyncio.Event()
         self._settings = settings
         self._publish = publish
         self._delivery_s = delivery_s
+        self._temporary = temporary
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._pool = SourcePool(self._make_stream)
@@ -168,7 +171,7 @@ class Daemon:
             self._decider(self._settings, source)
         if self._publish:
             self._publisher = await self._resources.enter_async_context(
-                publishing.open_publisher(self._settings, self.metrics)
+                publishing.open_publisher(self._settings, self.metrics, temporary=self._temporary)
             )
             self._results.publisher = self.health.publisher = self._publisher
             self._announce()
@@ -312,7 +315,7 @@ class Daemon:
         if self._publisher is not None:
             self._publisher.announce(
                 [
-                    publishing.announcement(source, self._decider(self._settings, source))
+                    publishing.announcement(source, self._decider(self._settings, source).languages)
                     for source in self._settings.sources
                 ]
             )

@@ -14,16 +14,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from langidd.publish.messages import timestamp
-from langidd.service import publishing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from langidd.model.batcher import Batcher
     from langidd.observability.http import Answer
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import DeliveryState, Publisher
     from langidd.service.pool import Entry, SourcePool
-    from langidd.service.publishing import Delivery
     from langidd.service.results import Results
 
 EXAMINE_EVERY_S: Final = 1.0
@@ -113,9 +111,9 @@ class HealthMonitor:
         if entries and not any(entry.state == "live" for entry in entries):
             yield f"none of {len(entries)} sources gives audio"
         if self.publisher is not None:
-            yield self._broker_trouble(publishing.delivery(self.publisher), now)
+            yield self._broker_trouble(self.publisher.delivery, now)
 
-    def _broker_trouble(self, mqtt: Delivery, now: float) -> str:
+    def _broker_trouble(self, mqtt: DeliveryState, now: float) -> str:
         if not mqtt.waiting or mqtt.published != self._published:
             self._published, self._taken_at = mqtt.published, now
         if not mqtt.connected:
@@ -135,7 +133,7 @@ class HealthMonitor:
         return not reason, {"live": not reason, "reasons": [reason] if reason else []}
 
     def _readyz(self) -> tuple[bool, Mapping[str, Any]]:
-        mqtt = None if self.publisher is None else asdict(publishing.delivery(self.publisher))
+        mqtt = None if self.publisher is None else asdict(self.publisher.delivery)
         states = {name: entry.state for name, entry in list(self._pool.entries.items())}
         return self.ready, {
             "ready": self.ready,
