@@ -156,6 +156,7 @@ async def _listen(settings: Settings, view: View, *, publish: bool) -> None:
         on_scores=view.scores,
         on_health=view.health,
         publish=publish,
+        temporary=True,
     )
     await daemon.run()
 
@@ -170,7 +171,7 @@ def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
 
 
 def _usable(name: str, otherwise: str) -> str:
-    from langidd.publish.mqtt.topics import slug
+    from langidd.naming import slug
 
     name = printable(name)[:LONGEST_NAME]
     try:

@@ -33,13 +33,10 @@ if TYPE_CHECKING:
 
     from langidd.config import Settings, SourceSettings
     from langidd.model.base import Model
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import Publisher
     from langidd.types import Decision, Health, Scores
 
 log = logging.getLogger(__name__)
-
-LAG_EVERY_S: Final = 0.1
-"""How often the event loop's lag is measured."""
 
 DELAY_S: Final = {"cuda": 0.005, "cpu": 0.02}
 """How long a window waits for company, where the settings leave it open."""
@@ -59,6 +56,7 @@ class Daemon:
         publish: whether to publish at all.
         delivery_s: once the last source has ended, how long events may wait for the broker
             before that counts as an error; None: for ever.
+        temporary: withdraw at the end all that was announced.
 
     Attributes:
         metrics: everything that is counted.
@@ -76,12 +74,14 @@ class Daemon:
         on_health: Callable[[Health], None] | None = None,
         publish: bool = True,
         delivery_s: float | None = 10.0,
+        temporary: bool = False,
     ) -> None:
         self.metrics = Metrics()
         self.ready = asyncio.Event()
         self._settings = settings
         self._publish = publish
         self._delivery_s = delivery_s
+        self._temporary = temporary
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._pool = SourcePool(self._make_stream)
@@ -162,15 +162,16 @@ class Daemon:
         self._resources.callback(self._vad_worker.close)
         await check_sources(self._settings.sources, needs_all=False)
         self._resources.push_async_callback(self._stop_background)
-        self._in_background(self._measure_lag(), "lag")
+        self._in_background(self.metrics.measure_lag(), "lag")
         self._in_background(self.health.run(), "health")
+        self.metrics.gauge("ready", "1 while /readyz says so.", lambda: self.health.ready)
         self._serve_http()
         await self._load_model()
         for source in self._settings.sources:
             self._decider(self._settings, source)
         if self._publish:
             self._publisher = await self._resources.enter_async_context(
-                publishing.open_publisher(self._settings, self.metrics)
+                publishing.open_publisher(self._settings, self.metrics, temporary=self._temporary)
             )
             self._results.publisher = self.health.publisher = self._publisher
             self._announce()
@@ -276,13 +277,6 @@ class Daemon:
             on_decision=lambda decision: self._results.decision(decision, live=live),
         )
 
-    async def _measure_lag(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + LAG_EVERY_S
-            await asyncio.sleep(LAG_EVERY_S)
-            self.metrics.lag(max(0.0, loop.time() - due))
-
     # Shutdown.
 
     async def _shutdown(self) -> None:
@@ -321,7 +315,7 @@ class Daemon:
         if self._publisher is not None:
             self._publisher.announce(
                 [
-                    publishing.announcement(source, self._decider(self._settings, source))
+                    publishing.announcement(source, self._decider(self._settings, source).languages)
                     for source in self._settings.sources
                 ]
             )

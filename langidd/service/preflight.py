@@ -123,11 +123,15 @@ async def _model(settings: Settings) -> str:
 async def _broker(settings: Settings) -> str:
     if settings.mqtt.host is None:
         return "none named; langidd will run its own on the loopback address"
+    from langidd.naming import host_and_port
+    from langidd.publish.mqtt.delivery import losses
     from langidd.publish.mqtt.probe import probe
 
-    await probe(settings.mqtt, settings.node)
-    tls = " with TLS" if settings.mqtt.tls.enabled else ""
-    return f"{settings.mqtt.host}:{settings.mqtt.port_number}{tls} takes what langidd publishes"
+    mqtt = settings.mqtt
+    await probe(mqtt, settings.node)
+    tls = " with TLS" if mqtt.tls.enabled else ""
+    place = host_and_port(mqtt.host or "", mqtt.port_number)
+    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
 
 
 async def _state(settings: Settings) -> str:

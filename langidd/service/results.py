@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langidd.observability.metrics import Metrics
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import Publisher
     from langidd.service.pool import SourcePool
     from langidd.types import Chunk, Decision, DroppedWindow, Health, Scores
 
@@ -69,7 +69,7 @@ class Results:
         self._metrics.scored(scores.span.source)
         self.scoring.scored(time.monotonic())
         if self.publisher is not None:
-            self.publisher.window(scores, scores.probabilities)
+            self.publisher.scores(scores, scores.probabilities)
         if self._on_scores is not None:
             self._on_scores(scores)
 

@@ -20,9 +20,9 @@ from langidd.config import VadSettings, WindowSettings
 from langidd.decision.decider import Decider
 from langidd.decision.presets import BALANCED
 from langidd.errors import SourceError
+from langidd.model.calibration import calibrated_probabilities
 from langidd.publish import messages, schemas
 from langidd.publish.outbox import FILE_NAME, Outbox, Row
-from langidd.model.calibration import calibrated_probabilities
 from langidd.speech.frontend import SpeechFrontend
 from langidd.speech.vad import VoiceDetector
 from langidd.types import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
@@ -124,7 +124,7 @@ WOUNDS = st.lists(
 
 
 def _row(number: int) -> Row:
-    return Row(number, "langidd/home/cam/event", json.dumps({"sequence": number}).encode())
+    return Row(f"{number}", "langidd/home/cam/event", json.dumps({"sequence": number}).encode())
 
 
 def _contents(place: Path) -> dict[Path, bytes]:
@@ -154,8 +154,8 @@ def test_a_damaged_outbox_stops_nobody(
 ) -> None:
     async def live(place: Path) -> None:
         first = Outbox(place)
-        for _ in range(30):
-            first.append(_row(first.take_sequence()))
+        for number in range(30):
+            first.append(_row(number))
         await first.flush()
         if closed:
             await first.close()
@@ -165,13 +165,13 @@ def test_a_damaged_outbox_stops_nobody(
             await first.close()
         _wound(place, taken, wounds)
         second = Outbox(place)
-        fresh = second.take_sequence()
-        second.append(_row(fresh))
-        seen: list[int] = []
+        fresh = _row(30)
+        second.append(fresh)
+        seen: list[Row] = []
         async with asyncio.timeout(20):
             while rows := await second.oldest(20):
-                seen += [row.sequence for row in rows]
-                await second.remove(rows[-1].sequence)
+                seen += rows
+                await second.remove(rows)
         assert fresh in seen
         await second.close()
 

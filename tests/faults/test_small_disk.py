@@ -22,13 +22,13 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def _events_through(outbox: Outbox, number: int) -> list[int]:
-    """Events that come and leave at once; returns the sequences that left."""
+    """Events that come and leave at once; returns the numbers that left."""
     left = []
     for _ in range(number):
-        outbox.append(Row(outbox.take_sequence(), "langidd/home/cam/event", b"x" * 450))
+        outbox.append(Row(f"{outbox.take_sequence()}", "langidd/home/cam/event", b"x" * 450))
         rows = await outbox.oldest(20)
-        left += [row.sequence for row in rows]
-        await outbox.remove(rows[-1].sequence)
+        left += [int(row.id) for row in rows]
+        await outbox.remove(rows)
     return left
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -19,7 +20,7 @@ from langidd.model import registry
 from langidd.observability.http import Endpoint
 from langidd.observability.metrics import Metrics
 from langidd.service.daemon import Daemon
-from tests.conftest import DEMO_RECORDING
+from tests.conftest import DEMO_RECORDING, ROOT
 from tests.support.faulty_model import fails_while
 from tests.support.mosquitto_process import free_port
 
@@ -162,7 +163,18 @@ async def test_a_broker_that_is_away_is_not_ready_but_live(stock_model: Path) ->
             ),
         )
         assert page["mqtt"]["connected"] is False
+        assert (await watched.metrics())["langidd_ready", ""] == 0
         assert (await watched.get("/livez"))[0] == 200
+
+
+async def test_every_metric_is_documented_and_no_other(stock_model: Path) -> None:
+    watched = Watched(stock_model, GOOD, mqtt_port=free_port())
+    async with watched.running():
+        text = (await asyncio.to_thread(_get, watched.port, "/metrics"))[1]
+    shown = set(re.findall(r"^# TYPE (langidd_\w+) ", text, re.MULTILINE))
+    shown -= {name for name in shown if name.endswith("_created")}
+    documented = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert shown == set(re.findall(r"`(langidd_\w+)", documented))
 
 
 async def test_a_model_that_fails_on_every_window_is_not_ready_and_no_source_is_live(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import Publisher
 
 PATIENCE_S = 90.0
 """For a busy machine; nothing waits this long where all is well."""
@@ -166,10 +166,10 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
+async def running(publisher: Publisher) -> AsyncIterator[None]:
     task = asyncio.create_task(publisher.run())
     try:
-        yield publisher
+        yield
     finally:
         await publisher.close()
         task.cancel()

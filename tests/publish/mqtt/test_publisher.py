@@ -85,7 +85,7 @@ async def test_what_is_published_is_what_is_documented(tmp_path: Path, protocol:
             publisher.announce([KITCHEN, HALL])
             publisher.health(live())
             publisher.decision(decision())
-            publisher.window(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
             publisher.decision(decision(1, reason="pause"))
             await listener.until(lambda heard: len(heard.of("/event")) == 2)
             await listener.until(lambda heard: heard.of("/window"))
@@ -162,7 +162,7 @@ async def test_windows_are_published_only_when_asked_for(tmp_path: Path) -> None
         publisher, _ = publisher_to(broker)
         async with running(publisher):
             await until(lambda: publisher.connected)
-            publisher.window(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
             publisher.decision(decision())
             await listener.until(lambda heard: heard.of("/event"))
         assert not listener.of("/window")

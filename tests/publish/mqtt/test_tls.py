@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from langidd.config import MqttSettings, TlsSettings
 from langidd.errors import BrokerError
-from langidd.publish.mqtt import connection, link
+from langidd.publish.mqtt import connection, delivery
 from langidd.publish.mqtt.probe import probe
-from langidd.publish.mqtt.publisher import Publisher
+from langidd.publish.mqtt.publisher import MqttPublisher
+from langidd.retry import RetryPolicy
 from tests.conftest import require
 from tests.support.mosquitto_process import Mosquitto, running, until
 
@@ -88,7 +89,7 @@ async def test_a_client_certificate_is_taken(
 ) -> None:
     async with Mosquitto(tmp_path, with_tls(certificates)) as broker:
         given = settings(broker, certificates, **OURS).model_copy(update={"protocol": protocol})
-        publisher = Publisher(given, "home", None, lambda _: None)
+        publisher = MqttPublisher(given, "home", None, lambda _: None)
         async with running(publisher):
             await until(lambda: publisher.connected and publisher.published >= 2)
         assert publisher.reconnects == 0
@@ -155,7 +156,7 @@ async def test_plain_and_tls_that_meet_each_other_say_so(
 async def test_a_certificate_that_was_renewed_is_read_again(
     tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "REFUSED_S", 0.2)
+    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(longest_s=0.2))
     monkeypatch.setattr(connection, "ANSWER_S", 3.0)
     own = tmp_path / "own"
     own.mkdir()
@@ -170,7 +171,7 @@ async def test_a_certificate_that_was_renewed_is_read_again(
         )
         given = MqttSettings(host="127.0.0.1", port=broker.port, tls=tls)
         states: list[str] = []
-        publisher = Publisher(given, "home", None, states.append)
+        publisher = MqttPublisher(given, "home", None, states.append)
         async with running(publisher):
             await until(lambda: any(state.startswith("refused") for state in states))
             for end in ("crt", "key"):
