@@ -158,6 +158,15 @@ def listen_events(port: int, name: str) -> Listener:
     )  # fmt: skip
 
 
+async def send(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
+    """Publish as a client that is not ours."""
+    process = await asyncio.create_subprocess_exec(
+        "mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port),
+        "-t", topic, "-m", payload, "-q", "1", *more,
+    )  # fmt: skip
+    assert await process.wait() == 0
+
+
 async def until(true: Callable[[], object]) -> None:
     """Wait for something of this process that nobody announces."""
     async with asyncio.timeout(PATIENCE_S):

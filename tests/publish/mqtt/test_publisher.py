@@ -31,6 +31,7 @@ from tests.support.mosquitto_process import (
     listen_all,
     listen_events,
     running,
+    send,
     until,
 )
 
@@ -385,28 +386,20 @@ async def test_home_assistants_birth_and_a_false_offline_are_answered(tmp_path: 
             publisher.announce([KITCHEN])
             await listener.until(lambda heard: heard.of("/home/status"))
             before = len(listener.of("langidd_home--kitchen/config"))
-            await publish(broker, "homeassistant/status", "online")
+            await send(broker, "homeassistant/status", "online")
             await listener.until(
                 lambda heard: len(heard.of("langidd_home--kitchen/config")) > before
             )
             await listener.until(lambda heard: len(heard.of("/kitchen/state")) > 1)
-            await publish(broker, "langidd/home/status", "offline", "-r")
+            await send(broker, "langidd/home/status", "offline", "-r")
             await listener.until(
                 lambda heard: (
                     [each.payload for each in heard.of("/home/status")][-2:]
                     == ["offline", "online"]
                 )
             )
-            await publish(broker, "homeassistant/status", "offline")
+            await send(broker, "homeassistant/status", "offline")
             await until(lambda: publisher.inbound_ignored == 1)
-
-
-async def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        "mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port),
-        "-t", topic, "-m", payload, "-q", "1", *more,
-    )  # fmt: skip
-    assert await process.wait() == 0
 
 
 async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:
