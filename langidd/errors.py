@@ -24,7 +24,7 @@ class ModelError(LangiddError):
 
 
 class BrokerError(LangiddError):
-    """The MQTT broker refuses us: password, certificate, protocol."""
+    """The MQTT broker refuses the connection or a message: password, certificate, rules."""
 
 
 class ServiceError(LangiddError):

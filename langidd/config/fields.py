@@ -86,7 +86,7 @@ def _path(value: object) -> object:
 def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
     """Return where a `*_file` lies.
 
-    A relative one is one of systemd's credentials where it gives any
+    A relative one is one of systemd's credentials where there is one of that name
     (`$CREDENTIALS_DIRECTORY`), else it lies beside the configuration file.
     """
     if path.is_absolute():
@@ -94,7 +94,9 @@ def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         # The files of a directory that LoadCredential= names have its name before their own.
-        return Path(credentials) / "_".join(path.parts)
+        credential = Path(credentials) / "_".join(path.parts)
+        if credential.exists():
+            return credential
     return (context or {}).get("directory", Path()) / path
 
 

@@ -207,7 +207,7 @@ class MqttSettings(Table):
     retain: bool = True
     """False for a broker without retained messages; new subscribers wait for the next change."""
     keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 30
-    """A broker takes us for gone after one and a half of these."""
+    """The broker counts langidd as gone after one and a half of these."""
     tls: TlsSettings = TlsSettings()
     """TLS to the broker."""
     discovery: bool = True

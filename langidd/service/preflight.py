@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import stat
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from langidd.config import Settings, SourceSettings
 
@@ -93,7 +95,16 @@ async def _broker(settings: Settings) -> str:
     await probe(mqtt, settings.node)
     tls = " with TLS" if mqtt.tls.enabled else ""
     place = host_and_port(mqtt.host or "", mqtt.port_number)
-    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
+    hidden = [
+        f"only root can read {path}; a systemd service needs it in credentials/"
+        for path in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
+        if path is not None and "credentials" not in path.parts and _only_roots(path)
+    ]
+    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt), *hidden])
+
+
+def _only_roots(path: Path) -> bool:
+    return os.geteuid() == 0 and not path.stat().st_mode & stat.S_IROTH
 
 
 async def _state(settings: Settings) -> str:
