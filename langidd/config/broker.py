@@ -71,7 +71,7 @@ class MqttSettings(Table):
     retain: bool = True
     """False for a broker without retained messages: a new subscriber waits for the next change."""
     keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 30
-    """A broker takes us for gone after one and a half of these."""
+    """The broker publishes the Last Will after one and a half of these without a message."""
     tls: TlsSettings = TlsSettings()
     """TLS to the broker."""
     discovery: bool = True
