@@ -34,7 +34,7 @@ class ModelError(LangiddError):
 
 
 class BrokerError(LangiddError):
-    """The MQTT broker refuses the connection: password, certificate, protocol."""
+    """The MQTT broker refuses the connection or a message: password, certificate, rules."""
 
 
 class ServiceError(LangiddError):

@@ -11,11 +11,24 @@ if TYPE_CHECKING:
 
     from langidd.config.refusals import Location
 
-RENAMED: Final = {
+RENAMED: Final[dict[str, str | None]] = {
+    "decision.dwell_s": "mean_dwell_s",
+    "decision.pause_switch": "pause_switch_probability",
+    "decision.memory_s": "decay_s",
+    "decision.evidence": "evidence_weight",
+    "decision.doubt": "outlier_weight",
+    "decision.enter": "enter_threshold",
+    "decision.first_enter": "first_enter_threshold",
+    "decision.leave": "leave_threshold",
+    "decision.confirm_s": "debounce_s",
+    "decision.leave_s": "leave_debounce_s",
+    "decision.hold_s": "min_dwell_s",
+    "decision.confidence_offset": None,
     "vad.hang_over_s": "min_silence_s",
     "vad.padding_s": "prefix_padding_s",
 }
-"""Old key with its table, and its new name there; `sources.…` means every source."""
+"""Old key with its table, and its new name there, None for one that has no effect any more;
+`sources.…` means every source."""
 
 
 def with_new_names(layer: dict[str, Any], spell: Callable[[Location], str]) -> Iterator[str]:
@@ -36,6 +49,10 @@ def with_new_names(layer: dict[str, Any], spell: Callable[[Location], str]) -> I
         *tables, old = path.split(".")
         for place, table in _tables(layer, tables):
             if old not in table:
+                continue
+            if new is None:
+                del table[old]
+                yield f"{spell((*place, old))} has no effect any more; remove it"
                 continue
             was, now = spell((*place, old)), spell((*place, new))
             if new in table:

@@ -6,7 +6,9 @@ are as many series as sources and no more.
 
 from __future__ import annotations
 
+import asyncio
 import platform
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 from prometheus_client import (
@@ -21,7 +23,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 
 from langidd import __version__
-from langidd.publish.mqtt.topics import slug
+from langidd.naming import slug
 from langidd.types import SAMPLE_RATE, SourceState
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
 
     from langidd.audio import SourceCounts
     from langidd.model.batcher import BatchReport
-    from langidd.publish.mqtt.publisher import Publisher
     from langidd.types import Chunk, Decision, Health
 
 STATES: Final[tuple[SourceState, ...]] = get_args(SourceState)
-FAULTS: Final = ("non_finite", "clipped", "damaged", "overflows", "dropped", "resyncs", "abandoned")
-"""The counts of a source that are faults (langidd.audio.base.SourceCounts)."""
+NO_FAULTS: Final = frozenset({"samples", "hanging", "reconnects"})
+"""The counts of a source (langidd.audio.base.SourceCounts) that count no faults."""
+
+LAG_EVERY_S: Final = 0.1
+"""How often the event loop's lag is measured."""
 
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 SHORT_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -63,8 +67,9 @@ class SourceFaults:
             labels=["source", "kind"],
         )
         for name, source in list(self.sources.items()):
-            for kind in FAULTS:
-                family.add_metric([name, kind], getattr(source.counts, kind))
+            for kind, count in asdict(source.counts).items():
+                if kind not in NO_FAULTS:
+                    family.add_metric([name, kind], count)
         yield family
 
 
@@ -116,7 +121,7 @@ class Metrics:
         )
         self._decisions = Counter(
             "langidd_decisions",
-            "Changes of language, by the new one.",
+            "Changes of language, by the new language.",
             [*source, "language"],
             registry=registry,
         )
@@ -151,40 +156,15 @@ class Metrics:
             registry=registry,
         )
         self._worst_lag = Gauge(
-            "langidd_event_loop_worst_lag_seconds", "The worst of them.", registry=registry
+            "langidd_event_loop_worst_lag_seconds",
+            "The longest lag since the start.",
+            registry=registry,
         )
         self.worst_lag_s = 0.0
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when it is asked for."""
         Gauge(f"langidd_{name}", text, registry=self.registry).set_function(read)
-
-    def publisher(self, publisher: Publisher) -> None:
-        """Read the broker's connection and the outbox from now on."""
-        self.gauge(
-            "mqtt_connected", "1 while the broker is connected.", lambda: publisher.connected
-        )
-        self.gauge("mqtt_published", "Messages that the broker took.", lambda: publisher.published)
-        self.gauge("mqtt_reconnects", "Connections after the first.", lambda: publisher.reconnects)
-        self.gauge("mqtt_refused", "Messages that the broker refused.", lambda: publisher.refused)
-        self.gauge(
-            "mqtt_windows_dropped",
-            "Window messages that came while there was no connection.",
-            lambda: publisher.windows_dropped,
-        )
-        self.gauge(
-            "outbox_events", "Events that wait for the broker.", lambda: publisher.outbox_length
-        )
-        self.gauge(
-            "outbox_dropped",
-            "Events given up because the outbox was full.",
-            lambda: publisher.outbox_dropped,
-        )
-        self.gauge(
-            "outbox_durable",
-            "1 while events are kept on disk.",
-            lambda: publisher.outbox.durable,
-        )
 
     def watch(self, source: str, counted: Counted) -> None:
         """Read a source's own counts from now on."""
@@ -209,7 +189,7 @@ class Metrics:
             self._gaps.labels(slug(source)).inc()
 
     def decision(self, decision: Decision, latency_s: float | None) -> None:
-        """Count a decision; latency_s is None for sound that was not captured just now."""
+        """Count a decision; latency_s is None for audio that was not captured just now."""
         name = slug(decision.source)
         if decision.reason == "change":
             self._decisions.labels(name, decision.language).inc()
@@ -234,14 +214,19 @@ class Metrics:
         """Count a window that was dropped because the model is too slow."""
         self._dropped.labels(slug(source)).inc()
 
-    def lag(self, late_s: float) -> None:
-        """Note how late the event loop was."""
-        self._lag.observe(late_s)
-        self.worst_lag_s = max(self.worst_lag_s, late_s)
-        self._worst_lag.set(self.worst_lag_s)
+    async def measure_lag(self) -> None:
+        """Note again and again how late the event loop wakes up, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            late_s = max(0.0, loop.time() - due)
+            self._lag.observe(late_s)
+            self.worst_lag_s = max(self.worst_lag_s, late_s)
+            self._worst_lag.set(self.worst_lag_s)
 
     def forget(self, source: str) -> None:
-        """Take a source's series away."""
+        """Remove a source's series."""
         name = slug(source)
         self._faults.sources.pop(name, None)
         for state in STATES:

@@ -1,25 +1,27 @@
-"""What is published: pure functions from values to the bytes of a message.
+"""The bytes of each message: pure functions that know no way of sending them.
 
-JSON is UTF-8 in one line, its keys always in the same order; times are ISO 8601 in UTC
-with milliseconds; probabilities have four decimals. The schemas (`langidd.publish.schemas`)
-say what each key means and hold an example of each message.
+JSON is UTF-8 on one line, its keys always in the same order; times are ISO 8601 in UTC with
+milliseconds; probabilities have four decimals. The schemas (`langidd.publish.schemas`)
+describe each key and hold an example of each message.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
+
+from langidd.naming import valid_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langidd.types import Decision, Health, Span
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the JSON messages; it rises when a key changes its meaning or goes."""
 
 ONLINE: Final = b"online"
@@ -31,16 +33,36 @@ _LAST_SECOND: Final = 253_402_300_799.0
 
 
 @dataclass(frozen=True, slots=True)
-class SourceAnnouncement:
-    """A source that will be published: its name as people wrote it, and what it may say.
+class Offsets:
+    """Where a decision lies in a recording: seconds from its beginning."""
 
-    `languages` are those that its decider chooses among (without `und` and `zxx`); empty
-    where they are not known. `kind` is one word for people: `microphone`, `rtsp`, `file`.
+    since_s: float
+    decided_s: float
+
+
+class RecordingTimes:
+    """Wall times for the decisions of a recording that is read faster than it was spoken.
+
+    Such decisions carry seconds from the recording's beginning. In messages they become
+    offsets, and the wall times are those of the reading.
     """
 
-    name: str
-    languages: tuple[str, ...] = ()
-    kind: str = ""
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._since_at = 0.0
+
+    def place(self, decision: Decision, now: float) -> tuple[Decision, Offsets]:
+        """Return the decision with wall times, and its offsets in the recording.
+
+        Args:
+            decision: With times in seconds from the recording's beginning.
+            now: The wall clock, seconds since the epoch.
+
+        """
+        if decision.since != self._since_s or self._since_at > now:
+            self._since_s, self._since_at = decision.since, now
+        placed = replace(decision, since=self._since_at, decided_at=now)
+        return placed, Offsets(decision.since, decision.decided_at)
 
 
 def availability(*, online: bool) -> bytes:
@@ -53,14 +75,14 @@ def language(decision: Decision) -> bytes:
     return decision.language.encode()
 
 
-def state(node: str, decision: Decision, health: Health) -> bytes:
-    """The whole of the last decision, and how the source is."""
-    return _json(
+def state(node: str, decision: Decision, health: Health, offsets: Offsets | None = None) -> bytes:
+    """The last decision whole, and the source's health."""
+    return to_json(
         {
             "format": FORMAT,
             "node": node,
             "source": decision.source,
-            **_said(decision),
+            **_decided(decision, offsets),
             "reason": decision.reason,
             "health": {
                 "state": health.state,
@@ -72,12 +94,24 @@ def state(node: str, decision: Decision, health: Health) -> bytes:
     )
 
 
-def event(node: str, decision: Decision, identifier: str, sequence: int) -> bytes:
-    """One thing that happened: `language` (it is another one) or `pause` (a segment ended).
+def event(
+    node: str,
+    decision: Decision,
+    identifier: str,
+    sequence: int | None,
+    offsets: Offsets | None = None,
+) -> bytes:
+    """One event: `language` (another one than before) or `pause` (a segment ended).
 
-    `identifier` and `sequence` are the event's own: whoever sees one twice knows it by them.
+    Args:
+        node: The node's slug.
+        decision: What was decided.
+        identifier: The event's own; an event that comes twice has the same.
+        sequence: The event's number, where the count is known.
+        offsets: Where it lies in a recording; None for live sound.
+
     """
-    return _json(
+    return to_json(
         {
             "format": FORMAT,
             "id": identifier,
@@ -85,21 +119,37 @@ def event(node: str, decision: Decision, identifier: str, sequence: int) -> byte
             "type": "pause" if decision.reason == "pause" else "language",
             "node": node,
             "source": decision.source,
-            **_said(decision),
+            **_decided(decision, offsets),
         }
     )
 
 
-def window(node: str, span: Span, probabilities: Mapping[str, float]) -> bytes:
-    """What the classifier alone said of one window, before the decider."""
-    return _json(
+def window(
+    node: str, span: Span, probabilities: Mapping[str, float], *, read_at: float | None = None
+) -> bytes:
+    """The model's probabilities of one window, before the decider.
+
+    Args:
+        node: The node's slug.
+        span: Where the window lies.
+        probabilities: Calibrated, by label.
+        read_at: For a recording, whose spans are offsets, the wall clock; else None.
+
+    """
+    start, end = span.start, span.end
+    offsets = {}
+    if read_at is not None:
+        offsets = {"start_offset_s": _seconds(start), "end_offset_s": _seconds(end)}
+        start, end = read_at - (end - start), read_at
+    return to_json(
         {
             "format": FORMAT,
             "node": node,
             "source": span.source,
             "number": span.number,
-            "start": timestamp(span.start),
-            "end": timestamp(span.end),
+            "start": timestamp(start),
+            "end": timestamp(end),
+            **offsets,
             "new_s": _seconds(span.new_s),
             "segment": span.segment,
             "is_first": span.is_first,
@@ -109,22 +159,33 @@ def window(node: str, span: Span, probabilities: Mapping[str, float]) -> bytes:
     )
 
 
-def _said(decision: Decision) -> dict[str, Any]:
-    return {
+def _decided(decision: Decision, offsets: Offsets | None) -> dict[str, Any]:
+    content = {
         "language": decision.language,
         "previous": decision.previous,
         "confidence": ratio(decision.confidence),
         "since": timestamp(decision.since),
         "decided_at": timestamp(decision.decided_at),
+    }
+    if offsets is not None:
+        content["since_offset_s"] = _seconds(offsets.since_s)
+        content["decided_offset_s"] = _seconds(offsets.decided_s)
+    return content | {
         "speech_s": _seconds(decision.speech_s),
         "probabilities": {label: ratio(value) for label, value in decision.probabilities.items()},
     }
 
 
+def to_json(content: dict[str, Any]) -> bytes:
+    """Return JSON in UTF-8, whatever bytes the names in it were made of."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return valid_text(text).encode()
+
+
 def timestamp(seconds: float) -> str:
     """Return seconds since the epoch as `2026-11-22T16:05:09.123Z`.
 
-    A time that no calendar holds (a clock gone mad) is brought to the nearest that it does.
+    A time outside the calendar (the clock is wrong) becomes the nearest one inside.
     """
     milliseconds = _milliseconds(seconds)
     whole = datetime.fromtimestamp(milliseconds // 1000, UTC).replace(tzinfo=None)
@@ -143,7 +204,7 @@ def event_identifier(seconds: float, randomness: int) -> str:
 
 
 def ratio(value: float) -> float:
-    """Return a probability with four decimals; what is no number is no certainty: 0."""
+    """Return a probability with four decimals; 0 for what is not a number."""
     return round(min(max(float(value), 0.0), 1.0), 4) if math.isfinite(value) else 0.0
 
 
@@ -153,7 +214,3 @@ def _milliseconds(seconds: float) -> int:
 
 def _seconds(value: float) -> float:
     return round(max(float(value), 0.0), 3) if math.isfinite(value) else 0.0
-
-
-def _json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

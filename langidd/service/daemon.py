@@ -24,21 +24,19 @@ from langidd.service.model import open_model
 from langidd.service.pool import SourcePool, cancel
 from langidd.service.preflight import check_sources
 from langidd.service.results import Results
-from langidd.service.stream import Channel
-from langidd.speech.frontend import Listener
+from langidd.service.stream import Stream
+from langidd.speech.frontend import SpeechFrontend
+from langidd.speech.vad_worker import VadWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from langidd.config import Settings, SourceSettings
-    from langidd.model.worker import ClassifierWorker
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.model.base import Model
+    from langidd.publish.base import Publisher
     from langidd.types import Decision, Health, Scores
 
 log = logging.getLogger(__name__)
-
-LAG_EVERY_S: Final = 0.1
-"""How often the event loop's lag is measured."""
 
 DELAY_S: Final = {"cuda": 0.005, "cpu": 0.02}
 """How long a window waits for company, where the settings leave it open."""
@@ -53,11 +51,12 @@ class Daemon:
     Args:
         settings: all of them.
         on_decision: called in the event loop with each decision.
-        on_scores: likewise with each scored window and its calibrated probabilities.
+        on_scores: likewise with each scored window's scores.
         on_health: likewise with each change of a source's health.
         publish: whether to publish at all.
         delivery_s: once the last source has ended, how long events may wait for the broker
             before that counts as an error; None: for ever.
+        temporary: withdraw at the end all that was announced.
 
     Attributes:
         metrics: everything that is counted.
@@ -71,16 +70,18 @@ class Daemon:
         settings: Settings,
         *,
         on_decision: Callable[[Decision], None] | None = None,
-        on_scores: Callable[[Scores, Mapping[str, float]], None] | None = None,
+        on_scores: Callable[[Scores], None] | None = None,
         on_health: Callable[[Health], None] | None = None,
         publish: bool = True,
         delivery_s: float | None = 10.0,
+        temporary: bool = False,
     ) -> None:
         self.metrics = Metrics()
         self.ready = asyncio.Event()
         self._settings = settings
         self._publish = publish
         self._delivery_s = delivery_s
+        self._temporary = temporary
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._pool = SourcePool(self._make_stream)
@@ -92,9 +93,10 @@ class Daemon:
             on_health=on_health,
         )
         self._publisher: Publisher | None = None
-        self._model: ClassifierWorker | None = None
+        self._model: Model | None = None
         self._batcher: Batcher | None = None
         self.health = HealthMonitor(self._pool, self._results)
+        self._vad_worker = VadWorker()
         self._background: list[asyncio.Task[None]] = []
         self._resources = AsyncExitStack()
 
@@ -157,17 +159,19 @@ class Daemon:
     # Startup.
 
     async def _startup(self) -> None:
+        self._resources.callback(self._vad_worker.close)
         await check_sources(self._settings.sources, needs_all=False)
         self._resources.push_async_callback(self._stop_background)
-        self._in_background(self._measure_lag(), "lag")
+        self._in_background(self.metrics.measure_lag(), "lag")
         self._in_background(self.health.run(), "health")
+        self.metrics.gauge("ready", "1 while /readyz says so.", lambda: self.health.ready)
         self._serve_http()
         await self._load_model()
         for source in self._settings.sources:
             self._decider(self._settings, source)
         if self._publish:
             self._publisher = await self._resources.enter_async_context(
-                publishing.open_publisher(self._settings, self.metrics)
+                publishing.open_publisher(self._settings, self.metrics, temporary=self._temporary)
             )
             self._results.publisher = self.health.publisher = self._publisher
             self._announce()
@@ -187,17 +191,16 @@ class Daemon:
 
     async def _load_model(self) -> None:
         self._model = await self._resources.enter_async_context(open_model(self._settings.model))
-        classifier = self._model.classifier
-        self._results.calibration = classifier.calibration
-        self.metrics.model(classifier.name, classifier.device, classifier.labels)
+        info = self._model.info()
+        self.metrics.model(info.name, info.device, info.labels)
         delay_ms = self._settings.model.max_delay_ms
-        kind = "cuda" if classifier.device.startswith("cuda") else "cpu"
+        kind = "cuda" if info.device.startswith("cuda") else "cpu"
         self._batcher = self.health.batcher = Batcher(
             self._model,
             max_batch=self._settings.model.max_batch,
             max_delay_s=DELAY_S[kind] if delay_ms is None else delay_ms / 1000,
             on_batch=self.metrics.batch,
-            on_loss=self._results.unscored,
+            on_dropped=self._results.unscored,
         )
         self.metrics.gauge(
             "queue_windows", "Windows that wait for the model.", lambda: self.batcher.waiting
@@ -254,30 +257,25 @@ class Daemon:
             if undelivered:
                 raise BrokerError(undelivered)
 
-    def _make_stream(self, source: SourceSettings) -> Channel:
+    def _make_stream(self, source: SourceSettings) -> Stream:
         """Put together everything that one source needs."""
         name = source.name
         live = source.file is None or source.realtime
         supervised = supervise(source, self._results.health)
         self.metrics.watch(name, supervised)
-        return Channel(
+        vad = self._settings.vad
+        return Stream(
             name,
             supervised.chunks,
-            Listener(name, self._settings.vad, self._settings.windows),
-            self._decider(self._settings, source),
+            self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
+            SpeechFrontend(name, vad, self._settings.windows),
             self.batcher,
+            self._decider(self._settings, source),
             live=live,
+            on_chunk=lambda chunk: self._results.audio(name, chunk),
+            on_scores=self._results.scores,
             on_decision=lambda decision: self._results.decision(decision, live=live),
-            on_scores=lambda scores, _: self._results.scores(scores),
-            on_sound=lambda chunk: self._results.audio(name, chunk),
         )
-
-    async def _measure_lag(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + LAG_EVERY_S
-            await asyncio.sleep(LAG_EVERY_S)
-            self.metrics.lag(max(0.0, loop.time() - due))
 
     # Shutdown.
 
@@ -307,7 +305,7 @@ class Daemon:
         assert self._model is not None  # noqa: S101 - nothing uses it before startup
         return Decider(
             source.name,
-            self._model.classifier.calibration,
+            self._model.info().calibration,
             settings.decision.decider(source.preset),
             candidates=source.candidates,
             priors=source.priors,
@@ -317,7 +315,7 @@ class Daemon:
         if self._publisher is not None:
             self._publisher.announce(
                 [
-                    publishing.announcement(source, self._decider(self._settings, source))
+                    publishing.announcement(source, self._decider(self._settings, source).languages)
                     for source in self._settings.sources
                 ]
             )

@@ -14,16 +14,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from langidd.publish.messages import timestamp
-from langidd.service import publishing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from langidd.model.batcher import Batcher
     from langidd.observability.http import Answer
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import DeliveryState, Publisher
     from langidd.service.pool import Entry, SourcePool
-    from langidd.service.publishing import Delivery
     from langidd.service.results import Results
 
 EXAMINE_EVERY_S: Final = 1.0
@@ -69,6 +67,11 @@ class HealthMonitor:
                 self._not_ready = tuple(filter(None, self._examine(self._examined_at)))
             await asyncio.sleep(EXAMINE_EVERY_S)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the service does its work: `/readyz`."""
+        return not self._not_ready
+
     def stuck(self, within_s: float) -> str:
         """Return in one line what has not moved for `within_s` though it should have.
 
@@ -108,9 +111,9 @@ class HealthMonitor:
         if entries and not any(entry.state == "live" for entry in entries):
             yield f"none of {len(entries)} sources gives audio"
         if self.publisher is not None:
-            yield self._broker_trouble(publishing.delivery(self.publisher), now)
+            yield self._broker_trouble(self.publisher.delivery, now)
 
-    def _broker_trouble(self, mqtt: Delivery, now: float) -> str:
+    def _broker_trouble(self, mqtt: DeliveryState, now: float) -> str:
         if not mqtt.waiting or mqtt.published != self._published:
             self._published, self._taken_at = mqtt.published, now
         if not mqtt.connected:
@@ -130,11 +133,10 @@ class HealthMonitor:
         return not reason, {"live": not reason, "reasons": [reason] if reason else []}
 
     def _readyz(self) -> tuple[bool, Mapping[str, Any]]:
-        ready = not self._not_ready
-        mqtt = None if self.publisher is None else asdict(publishing.delivery(self.publisher))
+        mqtt = None if self.publisher is None else asdict(self.publisher.delivery)
         states = {name: entry.state for name, entry in list(self._pool.entries.items())}
-        return ready, {
-            "ready": ready,
+        return self.ready, {
+            "ready": self.ready,
             "reasons": self._not_ready,
             "mqtt": mqtt,
             "sources": states,

@@ -8,61 +8,46 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from langidd.errors import LangiddError, ModelError
+from langidd.model import registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from langidd.config import ModelSettings
-    from langidd.model.whisper import Classifier
-    from langidd.model.worker import ClassifierWorker
+    from langidd.model.base import Model
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_model(settings: ModelSettings) -> AsyncIterator[ClassifierWorker]:
+async def open_model(settings: ModelSettings) -> AsyncIterator[Model]:
     """Load the model and run it once.
 
     Raises:
         ModelError: it cannot be loaded, or does not run.
 
     """
-    # Imported here: the engine is slow to import, and nothing needs it sooner.
-    from langidd.model.worker import ClassifierWorker
-
     began = time.monotonic()
-    worker = ClassifierWorker(lambda: load_checkpoint(settings), cpu_fallback=settings.cpu_fallback)
+    model = registry.open_model(settings)
     try:
         try:
-            await worker.start()
+            await model.start()
         except LangiddError:
             raise
         except Exception as error:
             raise ModelError(
                 f"model {settings.path} cannot run on {settings.device}: {error}"
             ) from error
-        classifier = worker.classifier
+        info = model.info()
         log.info(
-            "model %s on %s, %s context: %s (%.1f s)",
-            classifier.name,
-            classifier.device,
-            classifier.context,
-            ", ".join(classifier.labels),
+            "model %s on %s in %s, %s context: %s (%.1f s)",
+            info.name,
+            info.device,
+            info.precision,
+            info.context,
+            ", ".join(info.labels),
             time.monotonic() - began,
         )
-        yield worker
+        yield model
     finally:
-        worker.close()
-
-
-def load_checkpoint(settings: ModelSettings) -> Classifier:
-    """Open the checkpoint that the settings name; raises ModelError."""
-    from langidd.model.whisper import load_classifier
-
-    return load_classifier(
-        settings.path,
-        device=settings.device,
-        context=settings.context,
-        threads=settings.threads,
-        cpu_fallback=settings.cpu_fallback,
-    )
+        await model.close()

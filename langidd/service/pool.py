@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from langidd.config import SourceSettings
-    from langidd.service.stream import Channel
+    from langidd.service.stream import Stream
     from langidd.types import Decision, Health
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Entry:
     """
 
     settings: SourceSettings
-    stream: Channel
+    stream: Stream
     task: asyncio.Task[None]
     health: Health | None = None
     decision: Decision | None = None
@@ -80,7 +80,7 @@ class SourcePool:
 
     """
 
-    def __init__(self, make_stream: Callable[[SourceSettings], Channel]) -> None:
+    def __init__(self, make_stream: Callable[[SourceSettings], Stream]) -> None:
         self.entries: dict[str, Entry] = {}
         self.failures: list[SourceError] = []
         self.finished = 0
@@ -136,7 +136,7 @@ class SourcePool:
         """Return which source gives audio that has led to nothing for `within_s`, in one line."""
         for name, entry in self.entries.items():
             if (backlog_s := entry.backlog_s()) > within_s:
-                return f"source {name}: audio arrives, but nothing has come of it {backlog_s:.0f} s"
+                return f"source {name}: audio has arrived for {backlog_s:.0f} s without any result"
         return ""
 
 
@@ -149,6 +149,6 @@ async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.wait(pending)
 
 
-async def _run(stream: Channel, after_s: float) -> None:
+async def _run(stream: Stream, after_s: float) -> None:
     await asyncio.sleep(after_s)
     await stream.run()

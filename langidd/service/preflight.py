@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+import stat
 import tempfile
 import time
 import urllib.request
@@ -112,8 +113,8 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
 
 async def _model(settings: Settings) -> str:
     began = time.monotonic()
-    async with open_model(settings.model) as worker:
-        model = worker.classifier
+    async with open_model(settings.model) as opened:
+        model = opened.info()
         return (
             f"{settings.model.path} on {model.device}, {model.context} context: "
             f"{', '.join(model.labels)} ({time.monotonic() - began:.1f} s)"
@@ -123,11 +124,24 @@ async def _model(settings: Settings) -> str:
 async def _broker(settings: Settings) -> str:
     if settings.mqtt.host is None:
         return "none named; langidd will run its own on the loopback address"
+    from langidd.naming import host_and_port
+    from langidd.publish.mqtt.delivery import losses
     from langidd.publish.mqtt.probe import probe
 
-    await probe(settings.mqtt, settings.node)
-    tls = " with TLS" if settings.mqtt.tls.enabled else ""
-    return f"{settings.mqtt.host}:{settings.mqtt.port_number}{tls} takes what langidd publishes"
+    mqtt = settings.mqtt
+    await probe(mqtt, settings.node)
+    tls = " with TLS" if mqtt.tls.enabled else ""
+    place = host_and_port(mqtt.host or "", mqtt.port_number)
+    hidden = [
+        f"only root can read {path}; a systemd service needs it in credentials/"
+        for path in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
+        if path is not None and "credentials" not in path.parts and _only_roots(path)
+    ]
+    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt), *hidden])
+
+
+def _only_roots(path: Path) -> bool:
+    return os.geteuid() == 0 and not path.stat().st_mode & stat.S_IROTH
 
 
 async def _state(settings: Settings) -> str:

@@ -1,93 +1,57 @@
-"""The publisher with its outbox: opened, measured and closed in one place."""
+"""The publishers: opened, closed and asked for what they delivered in one place."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from langidd.publish.messages import SourceAnnouncement
-from langidd.publish.mqtt.broker import EmbeddedBroker
-from langidd.publish.mqtt.publisher import Publisher
-from langidd.publish.outbox import Outbox
+from langidd.naming import host_and_port
+from langidd.publish.base import SourceAnnouncement
+from langidd.publish.registry import open_publishers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from langidd.config import Settings, SourceSettings
-    from langidd.decision.decider import Decider
     from langidd.observability.metrics import Metrics
-
-log = logging.getLogger(__name__)
+    from langidd.publish.base import Publisher
 
 LOOK_S: Final = 0.1
 """How often the number of waiting events is looked at, once the last source has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How events go out: `waiting` are not acknowledged, `dropped` were given up for good."""
-
-    connected: bool
-    published: int
-    waiting: int
-    dropped: int
-    refused: int
-    durable: bool
-    detail: str
-    """Why there is no connection, or what was refused last."""
-
-
 @asynccontextmanager
-async def open_publisher(settings: Settings, metrics: Metrics) -> AsyncIterator[Publisher]:
-    """Open what publishes; on exit, send what waits for up to 2 s and say `offline`."""
+async def open_publisher(
+    settings: Settings, metrics: Metrics, *, temporary: bool
+) -> AsyncIterator[Publisher]:
+    """Open all publishers as one; on exit they deliver what waits, within seconds.
+
+    Args:
+        settings: All of them.
+        metrics: Takes the publishers' numbers.
+        temporary: Withdraw at the end all that was announced.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+
+    """
     async with AsyncExitStack() as stack:
-        mqtt = settings.mqtt
-        if mqtt.host is None:
-            broker = await stack.enter_async_context(EmbeddedBroker(mqtt.port or 0))
-            log.warning(
-                "mqtt.host is not set: langidd runs its own broker on %s:%d, for this machine only",
-                broker.host,
-                broker.port,
-            )
-            mqtt = broker.settings(mqtt)
-        outbox = Outbox(
-            settings.state_directory, rows=mqtt.outbox_rows, size_bytes=mqtt.outbox_bytes
-        )
-        stack.push_async_callback(outbox.close)
-        publisher = Publisher(
-            mqtt, settings.node, outbox, lambda state: log.debug("broker: %s", state)
-        )
-        metrics.publisher(publisher)
+        publisher = await open_publishers(settings, stack, metrics.gauge, temporary=temporary)
         stack.push_async_callback(publisher.close)
         yield publisher
 
 
-def delivery(publisher: Publisher) -> Delivery:
-    """Return how the publisher's events go out at this moment."""
-    return Delivery(
-        connected=publisher.connected,
-        published=publisher.published,
-        waiting=publisher.outbox_length,
-        dropped=publisher.outbox_dropped,
-        refused=publisher.refused,
-        durable=publisher.outbox.durable,
-        detail=publisher.last_error,
-    )
-
-
 async def delivered(publisher: Publisher) -> None:
     """Wait until no event waits for the broker."""
-    while publisher.outbox_length:  # noqa: ASYNC110 - nothing tells of it
+    while publisher.delivery.waiting:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(LOOK_S)
 
 
 def undelivered(publisher: Publisher, settings: Settings) -> str:
     """Return in one line which events the broker never took; empty: it took them all."""
-    state = delivery(publisher)
-    broker = f"{settings.mqtt.host}:{settings.mqtt.port_number}"
+    state = publisher.delivery
+    broker = host_and_port(settings.mqtt.host or "", settings.mqtt.port_number)
     why = f" ({state.detail})" if state.detail else ""
     parts = []
     if state.waiting and state.durable:
@@ -102,11 +66,12 @@ def undelivered(publisher: Publisher, settings: Settings) -> str:
     return f"the broker {broker} did not take all{why}: {'; '.join(parts)}" if parts else ""
 
 
-def announcement(source: SourceSettings, decider: Decider) -> SourceAnnouncement:
-    """Return what subscribers are told of a source."""
+def announcement(source: SourceSettings, languages: tuple[str, ...]) -> SourceAnnouncement:
+    """Return what subscribers are told of a source that chooses among these languages."""
     kind = "file"
     if source.device is not None:
         kind = "microphone"
     elif source.rtsp is not None:
         kind = "rtsp"
-    return SourceAnnouncement(source.name, decider.languages, kind)
+    recording = source.file not in {None, "-"} and not source.realtime
+    return SourceAnnouncement(source.name, languages, kind, recording=recording)

@@ -7,17 +7,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from langidd.model.calibration import window_probabilities
 from langidd.service.scoring import OncePerMinute, ScoringMonitor
+from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from langidd.model.batcher import Loss
     from langidd.observability.metrics import Metrics
-    from langidd.publish.mqtt.publisher import Publisher
+    from langidd.publish.base import Publisher
     from langidd.service.pool import SourcePool
-    from langidd.types import Calibration, Chunk, Decision, Health, Scores
+    from langidd.types import Chunk, Decision, DroppedWindow, Health, Scores
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +28,11 @@ class Results:
         metrics: where all is counted.
         pool: the sources, which remember their last audio, health and decision.
         on_decision: called with each decision.
-        on_scores: called with each scored window and its calibrated probabilities.
+        on_scores: called with each scored window's scores.
         on_health: called with each change of a source's health.
 
     Attributes:
         publisher: set once there is one.
-        calibration: of the model, set once it is loaded.
         scoring: how the model does.
 
     """
@@ -45,11 +43,10 @@ class Results:
         pool: SourcePool,
         *,
         on_decision: Callable[[Decision], None] | None,
-        on_scores: Callable[[Scores, Mapping[str, float]], None] | None,
+        on_scores: Callable[[Scores], None] | None,
         on_health: Callable[[Health], None] | None,
     ) -> None:
         self.publisher: Publisher | None = None
-        self.calibration: Calibration | None = None
         self.scoring = ScoringMonitor()
         self._metrics = metrics
         self._pool = pool
@@ -71,18 +68,15 @@ class Results:
         """Pass on what the model says of a window."""
         self._metrics.scored(scores.span.source)
         self.scoring.scored(time.monotonic())
-        if self.calibration is None or (self.publisher is None and self._on_scores is None):
-            return
-        probabilities = window_probabilities(scores, self.calibration)
         if self.publisher is not None:
-            self.publisher.window(scores, probabilities)
+            self.publisher.scores(scores, scores.probabilities)
         if self._on_scores is not None:
-            self._on_scores(scores, probabilities)
+            self._on_scores(scores)
 
-    def unscored(self, loss: Loss) -> None:
+    def unscored(self, window: DroppedWindow) -> None:
         """Count a window that was not scored, and log it once a minute for each source."""
-        source, now = loss.span.source, time.monotonic()
-        if loss.reason == "failed":
+        source, now = window.span.source, time.monotonic()
+        if window.reason == "failed":
             self._metrics.failed(source)
             self.scoring.failed(now)
             if count := self._failures.due(source, now):
@@ -111,10 +105,12 @@ class Results:
             entry.decision = decision
         if decision.reason == "change":
             log.info(
-                "source %s: %s (%.0f %%), was %s",
+                "source %s: %s%s, was %s",
                 decision.source,
                 decision.language,
-                100 * decision.confidence,
+                ""
+                if decision.language in {UNCERTAIN, NO_SPEECH}
+                else f" ({decision.confidence:.0%})",
                 decision.previous or "nothing yet",
             )
         if self.publisher is not None:

@@ -199,7 +199,7 @@ credentials() {
     mark
     systemctl restart langidd
     timed 15 "a broker that wants a password refuses a wrong one, and the journal says so" \
-        says 'broker localhost:1883 refuses us: not authorized'
+        says 'broker localhost:1883 refuses the connection: not authorized'
     expect "the service goes on all the same" "" is ActiveState active
     install -m 0600 <(echo "$PASSWORD") "$file"
     mark

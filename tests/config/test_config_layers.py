@@ -51,7 +51,7 @@ def test_variables_are_texts_of_every_type(file: Path, monkeypatch: pytest.Monke
         "MQTT__PASSWORD": "12345",
         "MQTT__TLS__ENABLED": "true",
         "STATE_DIRECTORY": "/var/lib/x",
-        "DECISION__ENTER": "0.9",
+        "DECISION__ENTER_THRESHOLD": "0.9",
         "SOURCES__0__PASSWORD": PASSWORD,
         "SOURCES__0__STALL_S": "20",
         "SOURCES__1__DEVICE": "3",
@@ -65,7 +65,7 @@ def test_variables_are_texts_of_every_type(file: Path, monkeypatch: pytest.Monke
     assert settings.mqtt.password.get_secret_value() == "12345"
     assert settings.mqtt.port_number == 1
     assert settings.state_directory == Path("/var/lib/x")
-    assert settings.decision.decider().enter == 0.9
+    assert settings.decision.decider().enter_threshold == 0.9
     camera, microphone = settings.sources
     assert camera.password is not None
     assert camera.password.get_secret_value() == PASSWORD

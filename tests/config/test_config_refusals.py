@@ -37,8 +37,16 @@ REFUSED = {
     "hop over length": ("[windows]\nhop_s = 9.0", "hop_s 9", "at most length_s"),
     "window over 30 s": ("[windows]\nlength_s = 31", "windows.length_s is 31", "30"),
     "preset": ("[decision]\npreset = 'x'", "decision.preset = 'x'", "fast, balanced, steady"),
-    "decision's number": ("[decision]\nenter = 3", "decision.enter = 3", "0.51 to 0.9999"),
-    "decision's order": ("[decision]\nleave = 0.9", "decision.leave = 0.9", "decision.enter"),
+    "decision's number": (
+        "[decision]\nenter_threshold = 3",
+        "decision.enter_threshold = 3",
+        "0.51 to 0.9999",
+    ),
+    "decision's order": (
+        "[decision]\nleave_threshold = 0.9",
+        "decision.leave_threshold = 0.9",
+        "decision.enter_threshold",
+    ),
     "wildcard in base": ("[mqtt]\nbase = 'a/#'", "mqtt.base is 'a/#'", "without #"),
     "URL for a host": ("[mqtt]\nhost = 'mqtt://b'", "mqtt.host is 'mqtt://b'", "without scheme"),
     "host with port": ("[mqtt]\nhost = 'b:1883'", "mqtt.host is 'b:1883'", "port"),

@@ -20,9 +20,11 @@ from langidd.config import VadSettings, WindowSettings
 from langidd.decision.decider import Decider
 from langidd.decision.presets import BALANCED
 from langidd.errors import SourceError
+from langidd.model.calibration import calibrated_probabilities
 from langidd.publish import messages, schemas
 from langidd.publish.outbox import FILE_NAME, Outbox, Row
-from langidd.speech.frontend import Listener
+from langidd.speech.frontend import SpeechFrontend
+from langidd.speech.vad import VoiceDetector
 from langidd.types import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ WOUNDS = st.lists(
 
 
 def _row(number: int) -> Row:
-    return Row(number, "langidd/home/cam/event", json.dumps({"sequence": number}).encode())
+    return Row(f"{number}", "langidd/home/cam/event", json.dumps({"sequence": number}).encode())
 
 
 def _contents(place: Path) -> dict[Path, bytes]:
@@ -152,8 +154,8 @@ def test_a_damaged_outbox_stops_nobody(
 ) -> None:
     async def live(place: Path) -> None:
         first = Outbox(place)
-        for _ in range(30):
-            first.append(_row(first.take_sequence()))
+        for number in range(30):
+            first.append(_row(number))
         await first.flush()
         if closed:
             await first.close()
@@ -163,13 +165,13 @@ def test_a_damaged_outbox_stops_nobody(
             await first.close()
         _wound(place, taken, wounds)
         second = Outbox(place)
-        fresh = second.take_sequence()
-        second.append(_row(fresh))
-        seen: list[int] = []
+        fresh = _row(30)
+        second.append(fresh)
+        seen: list[Row] = []
         async with asyncio.timeout(20):
             while rows := await second.oldest(20):
-                seen += [row.sequence for row in rows]
-                await second.remove(rows[-1].sequence)
+                seen += rows
+                await second.remove(rows)
         assert fresh in seen
         await second.close()
 
@@ -192,8 +194,10 @@ def test_whatever_sound_and_times_come_the_events_are_sound(
     pieces: list[tuple[str, int, float, bool]], seed: int
 ) -> None:
     noise = np.random.default_rng(seed)
-    listener = Listener("cam", VadSettings(engine="webrtc"), WindowSettings())
-    decider = Decider("cam", Calibration(("uz", "ru", "en")), BALANCED)
+    frontend = SpeechFrontend("cam", VadSettings(engine="webrtc"), WindowSettings())
+    detector = VoiceDetector("webrtc", 2, 0.5)
+    calibration = Calibration(("uz", "ru", "en"))
+    decider = Decider("cam", calibration, BALANCED)
     at = 1_790_000_000.0
     items: list[Window | Pause] = []
     for kind, size, jump_s, gap in pieces:
@@ -204,15 +208,21 @@ def test_whatever_sound_and_times_come_the_events_are_sound(
             "square": np.sign(np.sin(np.arange(size) / 20)),
         }[kind].astype(np.float32)
         # A source marks what it knows to be a jump; the rest must be survived all the same.
-        items += listener.push(Chunk(samples, at, gap=gap))
+        chunk = Chunk(samples, at, gap=gap)
+        voiced = detector.finish(detector.cut(chunk), np.empty(0, np.float32))
+        items += frontend.push(chunk, voiced)
         at += size / SAMPLE_RATE
-    items += listener.flush()
+    items += frontend.flush()
     for item in items:
         said: Decision | None
         if isinstance(item, Pause):
             said = decider.pause(item)
         else:
-            said = decider.update(Scores(item.span, noise.normal(0, 3, 3).astype(np.float32)))
+            row = noise.normal(0, 3, 3).astype(np.float32)
+            probabilities = calibrated_probabilities(row, item.span.duration_s, calibration)
+            said = decider.update(Scores(item.span, row, probabilities))
+        if said is not None:
+            assert said.since <= said.decided_at
         if said is not None and said.reason != "update":
             identifier = messages.event_identifier(at, seed)
             jsonschema.validate(json.loads(messages.event("home", said, identifier, 1)), EVENT)

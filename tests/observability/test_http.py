@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -15,11 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from langidd.config import Settings
 from langidd.errors import ServiceError
+from langidd.model import registry
 from langidd.observability.http import Endpoint
 from langidd.observability.metrics import Metrics
-from langidd.service import model
 from langidd.service.daemon import Daemon
-from tests.conftest import DEMO_RECORDING
+from tests.conftest import DEMO_RECORDING, ROOT
 from tests.support.faulty_model import fails_while
 from tests.support.mosquitto_process import free_port
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from langidd.config import ModelSettings
+    from langidd.model.base import Model
     from langidd.types import Health
 
 GOOD = {"name": "Good", "file": str(DEMO_RECORDING), "realtime": True, "loop": True}
@@ -160,14 +163,25 @@ async def test_a_broker_that_is_away_is_not_ready_but_live(stock_model: Path) ->
             ),
         )
         assert page["mqtt"]["connected"] is False
+        assert (await watched.metrics())["langidd_ready", ""] == 0
         assert (await watched.get("/livez"))[0] == 200
+
+
+async def test_every_metric_is_documented_and_no_other(stock_model: Path) -> None:
+    watched = Watched(stock_model, GOOD, mqtt_port=free_port())
+    async with watched.running():
+        text = (await asyncio.to_thread(_get, watched.port, "/metrics"))[1]
+    shown = set(re.findall(r"^# TYPE (langidd_\w+) ", text, re.MULTILINE))
+    shown -= {name for name in shown if name.endswith("_created")}
+    documented = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert shown == set(re.findall(r"`(langidd_\w+)", documented))
 
 
 async def test_a_model_that_fails_on_every_window_is_not_ready_and_no_source_is_live(
     stock_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = threading.Event()
-    monkeypatch.setattr(model, "load_checkpoint", fails_while(failing.is_set))
+    monkeypatch.setattr(registry, "open_model", fails_while(failing.is_set))
     watched = Watched(stock_model, GOOD)
     async with watched.running():
         failing.set()
@@ -196,11 +210,21 @@ async def test_a_model_that_fails_on_every_window_is_not_ready_and_no_source_is_
 async def test_while_the_model_is_loaded_it_is_live_and_not_ready(
     stock_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on = threading.Event()
-    load = model.load_checkpoint
-    monkeypatch.setattr(
-        model, "load_checkpoint", lambda settings: (go_on.wait(PATIENCE_S), load(settings))[1]
-    )
+    go_on = asyncio.Event()
+    open_model = registry.open_model
+
+    def slow(settings: ModelSettings) -> Model:
+        model = open_model(settings)
+        start = model.start
+
+        async def when_told() -> None:
+            await go_on.wait()
+            await start()
+
+        model.start = when_told  # type: ignore[method-assign]
+        return model
+
+    monkeypatch.setattr(registry, "open_model", slow)
     watched = Watched(stock_model, GOOD)
     async with watched.running(ready=False):
         page = await watched.until("/readyz", lambda status, _: status == 503)

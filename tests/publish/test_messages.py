@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import jsonschema
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 
 from langidd.publish import messages, schemas
+from langidd.publish.base import SourceAnnouncement
 from langidd.publish.mqtt import homeassistant
 from langidd.publish.mqtt.topics import Topics
 from langidd.types import Decision, Health, Span
@@ -114,16 +116,93 @@ def test_an_identifier_is_a_uuid_of_version_7_that_sorts_by_time(
     assert (messages.event_identifier(milliseconds / 1000, other) == first) == (one == other)
 
 
-def test_keys_come_in_the_schemas_order_each_time() -> None:
+@pytest.mark.parametrize("offsets", [None, messages.Offsets(12.5, 14.0)])
+def test_keys_come_in_the_schemas_order_each_time(offsets: messages.Offsets | None) -> None:
     event = schemas.load("event")
     (example,) = event["examples"]
     decision = Decision("Kitchen", "uz", 0.5, "change", 0.0, 0.0)
-    made = json.loads(messages.event("home", decision, messages.event_identifier(0, 0), 1))
-    assert list(made) == list(event["properties"]) == list(example)
+    identifier = messages.event_identifier(0, 0)
+    made = json.loads(messages.event("home", decision, identifier, 1, offsets))
+    check("event", made)
+    documented = [key for key in event["properties"] if offsets or "offset" not in key]
+    assert list(made) == documented
+    assert list(example) == [key for key in event["properties"] if "offset" not in key]
+
+
+NAMES = st.text(min_size=1) | st.binary(min_size=1).map(
+    lambda data: data.decode("utf-8", "surrogateescape")
+)
+
+
+@given(NAMES, NAMES, SPANS)
+def test_json_stays_json_whatever_bytes_names_hold(name: str, detail: str, span: Span) -> None:
+    decision = Decision(name, "uz", 0.5, "change", 0.0, 0.0)
+    health = Health(name, "waiting", 0.0, detail)
+    announcement = SourceAnnouncement(name)
+    for made in (
+        messages.state("home", decision, health),
+        messages.event("home", decision, messages.event_identifier(0, 0), None),
+        messages.window("home", replace(span, source=name), {}),
+        homeassistant.source_config(Topics("langidd", "home"), "kitchen", announcement),
+        homeassistant.node_config(Topics("langidd", "home"), name),
+    ):
+        assert b"\n" not in made
+        assert json.loads(made.decode("utf-8"))
+
+
+@st.composite
+def consistent_decisions(draw: st.DrawFn) -> Decision:
+    """As the decider makes them: the probabilities sum to 1, the language's own is confidence."""
+    language, *others = draw(st.permutations(["uz", "ru", "en", "und"]))
+    confidence = draw(st.floats(0, 1))
+    weights = [draw(st.floats(0.01, 1)) for _ in others]
+    rest = {
+        label: (1 - confidence) * weight / sum(weights)
+        for label, weight in zip(others, weights, strict=True)
+    }
+    probabilities = {language: confidence, **rest}
+    return Decision(
+        "Kitchen", language, confidence, "change", 1.0, 2.0, probabilities=probabilities
+    )
+
+
+@given(consistent_decisions())
+def test_confidence_and_probabilities_agree_in_every_message(decision: Decision) -> None:
+    health = Health("Kitchen", "live", 0.0)
+    for made in (
+        messages.event("home", decision, messages.event_identifier(0, 0), 1),
+        messages.state("home", decision, health),
+    ):
+        message = json.loads(made)
+        assert message["confidence"] == message["probabilities"][message["language"]]
+        assert sum(message["probabilities"].values()) == pytest.approx(1, abs=2.1e-4)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=30), st.floats(1e9, 4e9))
+def test_a_recording_read_at_full_speed_has_wall_times_and_offsets(
+    steps: list[tuple[float, bool]], now: float
+) -> None:
+    times = messages.RecordingTimes()
+    since = at = 0.0
+    for step, changes in steps:
+        at += step
+        now += step / 50
+        since = at if changes else since
+        decision = Decision("talk", "uz", 0.9, "change", since, at)
+        placed, offsets = times.place(decision, now)
+        assert placed.since <= placed.decided_at == now
+        assert now - placed.since <= (at - since) / 50 + 1e-3
+        assert (offsets.since_s, offsets.decided_s) == (since, at)
+        message = json.loads(
+            messages.event("home", placed, messages.event_identifier(now, 0), 1, offsets)
+        )
+        check("event", message)
+        assert message["since"] <= message["decided_at"]
+        assert message["decided_offset_s"] == round(at, 3)
 
 
 def test_home_assistants_templates_give_what_its_entities_take() -> None:
-    announcement = messages.SourceAnnouncement("Кухня", ("uz", "ru"), "rtsp")
+    announcement = SourceAnnouncement("Кухня", ("uz", "ru"), "rtsp")
     config = json.loads(
         homeassistant.source_config(Topics("langidd", "home"), "kukhnya", announcement)
     )
@@ -154,9 +233,7 @@ def test_no_two_entities_share_a_unique_id() -> None:
     topics = Topics("langidd", "a")
     taken = []
     for source in ("b", "b-c", "b_c", "connected"):
-        config = json.loads(
-            homeassistant.source_config(topics, source, messages.SourceAnnouncement(source))
-        )
+        config = json.loads(homeassistant.source_config(topics, source, SourceAnnouncement(source)))
         taken += [each["unique_id"] for each in config["components"].values()]
     node = json.loads(homeassistant.node_config(topics, "a"))
     check("discovery", node)

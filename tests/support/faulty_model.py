@@ -7,37 +7,33 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langidd.service import model
+from langidd.model import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-
     from langidd.config import ModelSettings
-    from langidd.model.whisper import Classifier
+    from langidd.model.base import Model
+    from langidd.types import Scores, Window
 
 SWITCH = "FAULTY_MODEL"
 """The variable that names a file: while it exists, the model fails."""
 
-load_checkpoint = model.load_checkpoint
+open_model = registry.open_model
 
 
-def fails_while(told: Callable[[], bool]) -> Callable[[ModelSettings], Classifier]:
-    """What loads the real checkpoint, in place of `langidd.service.model.load_checkpoint`."""
+def fails_while(told: Callable[[], bool]) -> Callable[[ModelSettings], Model]:
+    """What opens the real model, in place of `langidd.model.registry.open_model`."""
 
-    def load(settings: ModelSettings) -> Classifier:
-        classifier = load_checkpoint(settings)
-        real = classifier.logits
+    def load(settings: ModelSettings) -> Model:
+        model = open_model(settings)
+        real = model.score
 
-        def logits(windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-            if told():
-                raise RuntimeError("the device is out of order")
-            return real(windows)
+        async def score(windows: Sequence[Window]) -> list[Scores | None]:
+            return [None] * len(windows) if told() else await real(windows)
 
-        classifier.logits = logits  # type: ignore[method-assign]
-        return classifier
+        model.score = score  # type: ignore[method-assign]
+        return model
 
     return load
 
@@ -46,7 +42,7 @@ def main() -> None:
     """Run langidd's command line with a model that obeys the switch."""
     from langidd.cli import main as langidd
 
-    model.load_checkpoint = fails_while(Path(os.environ[SWITCH]).exists)
+    registry.open_model = fails_while(Path(os.environ[SWITCH]).exists)
     langidd()
 
 

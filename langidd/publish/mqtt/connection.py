@@ -1,15 +1,16 @@
 """One connection to the broker: aiomqtt's client, and no way to hang in it.
 
-What aiomqtt 2.5 leaves to its users, and is settled here:
+What aiomqtt 2.5 leaves to its users, and is solved here:
 
 - connecting runs in a thread that cancelling leaves behind, socket and all; an attempt
   that timed out can still succeed later and take over the session of the next one;
 - a broker that closes the connection instead of answering CONNECT costs the whole
   timeout, and the reason (a TLS alert) is only logged;
 - `publish` neither ends when the connection is lost nor looks at the acknowledgement's
-  reason code: with MQTT 5 a broker refuses a message there;
+  reason code, with which a broker of MQTT 5 refuses a message;
+- the broker's limits (Receive Maximum, Maximum QoS, …) are not looked at;
 - an error while reading ends the connection without closing its socket;
-- leaving the context always says DISCONNECT, which keeps the Last Will from being sent.
+- leaving the context always sends DISCONNECT, which keeps the Last Will from being sent.
 """
 
 from __future__ import annotations
@@ -21,43 +22,58 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.client import MQTT_ERR_SUCCESS
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from langidd.errors import BrokerError
+from langidd.publish.mqtt.paho import paho_client
 from langidd.publish.mqtt.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from paho.mqtt.client import Client as PahoClient
-    from paho.mqtt.enums import MQTTErrorCode
     from paho.mqtt.reasoncodes import ReasonCode
 
     from langidd.config import MqttSettings
+
+    OnMessage = Callable[[aiomqtt.Message], None]
 
 CONNECT_S: Final = 5.0
 """For the TCP connection, for each address of the host; then for TLS."""
 ANSWER_S: Final = 10.0
 """For the answer to CONNECT, and for each acknowledgement after it."""
 IN_FLIGHT: Final = 20
-"""Messages on their way that are not acknowledged yet (paho's own bound)."""
+"""Messages without an acknowledgement at a time; fewer where the broker says so."""
 LARGEST_INBOUND: Final = 64 * 1024
 """Bytes of a message that a broker may send us (MQTT 5 only: 3.1.1 has no such limit)."""
 QUEUED_INBOUND: Final = 100
+_PACKET_OVERHEAD: Final = 16
+"""Bytes of a PUBLISH packet beside topic and payload, at most."""
+_TOO_LARGE: Final = 149
+_SUBSCRIPTION_FAILED: Final = 0x80
 
 
 class RefusedError(aiomqtt.MqttError):
-    """The broker took a message and said that it will not have it."""
+    """The broker refused a message.
 
-    def __init__(self, topic: str, reason: ReasonCode) -> None:
+    Attributes:
+        topic: The message's.
+        code: The reason code of MQTT 5.
+
+    """
+
+    def __init__(self, topic: str, code: int, reason: str) -> None:
         super().__init__(f"the broker refuses messages to {topic}: {reason}")
         self.topic = topic
-        self.code = int(reason.value)
+        self.code = code
 
 
-class _LastWords(logging.Handler):
-    """Keeps paho's last complaint: the only place where it says why a socket failed."""
+class _LastMessage(logging.Handler):
+    """Keeps paho's last warning: the only place where it says why a socket failed."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -67,10 +83,14 @@ class _LastWords(logging.Handler):
         self.text = record.getMessage()
 
 
-class Connection(aiomqtt.Client):
-    """A client for one connection: `open`, then publish and listen, then `leave` or `abandon`.
+class Connection:
+    """One connection: `open` it, deliver, then `leave` or `abandon` it.
 
-    Made in the event loop. Every call ends: with what was asked, or with aiomqtt.MqttError.
+    Every call ends: with what was asked, or with aiomqtt.MqttError.
+
+    Attributes:
+        lost: Done, with an error, once the connection is lost or closed.
+
     """
 
     def __init__(
@@ -78,225 +98,298 @@ class Connection(aiomqtt.Client):
         settings: MqttSettings,
         *,
         client_id: str,
-        will: aiomqtt.Will | None,
+        will: aiomqtt.Will,
+        on_message: OnMessage,
         context: ssl.SSLContext | None,
     ) -> None:
-        assert settings.host is not None  # noqa: S101 - whoever has no broker starts one first
-        self._words = _LastWords()
-        # A logger of its own, outside the tree: one complaint a fault, and we write it.
+        assert settings.host is not None  # noqa: S101 - without one, langidd's own is started
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._warning = _LastMessage()
+        # A logger of its own, outside the tree: one line a fault, and that is ours.
         logger = logging.Logger("paho", logging.WARNING)  # noqa: LOG001 - kept out of the tree
-        logger.addHandler(self._words)
-        properties = None
-        if settings.protocol == "5":
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.MaximumPacketSize = LARGEST_INBOUND
-        super().__init__(
+        logger.addHandler(self._warning)
+        five = settings.protocol == "5"
+        self._client = aiomqtt.Client(
             settings.host,
             settings.port_number,
             username=settings.username,
             password=settings.password.get_secret_value() if settings.password else None,
             identifier=client_id,
-            protocol=aiomqtt.ProtocolVersion.V5
-            if settings.protocol == "5"
-            else aiomqtt.ProtocolVersion.V311,
+            protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             will=will,
             timeout=ANSWER_S,
-            keepalive=settings.keepalive_s,
             tls_context=context,
-            properties=properties,
             logger=logger,
             max_inflight_messages=IN_FLIGHT,
             max_queued_incoming_messages=QUEUED_INBOUND,
         )
-        self._client.connect_timeout = CONNECT_S
-        self._client.suppress_exceptions = False
+        self._on_message = on_message
         self._abandoned = False
+        self._largest: int | None = None
+        self._window = asyncio.Semaphore(IN_FLIGHT)
         self._acknowledgements: dict[int, asyncio.Future[ReasonCode]] = {}
-        for future in (self._connected, self._disconnected):
-            future.add_done_callback(_look_at)
+        self._answer: asyncio.Future[Properties | None] = self._loop.create_future()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        for future in (self._answer, self.lost):
+            future.add_done_callback(_retrieve)
+        self._paho = paho_client(self._client)
+        self._paho.connect_timeout = CONNECT_S
+        self._attach(self._paho)
+        self._tasks = [self._loop.create_task(each) for each in (self._receive(), self._ping())]
 
     @classmethod
-    async def to(
-        cls, settings: MqttSettings, *, client_id: str, will: aiomqtt.Will | None
+    async def open(
+        cls,
+        settings: MqttSettings,
+        *,
+        client_id: str,
+        will: aiomqtt.Will,
+        on_message: OnMessage,
     ) -> Connection:
-        """Make one and open it. Raises BrokerError for TLS files, else what `open` raises."""
+        """Connect, and return when the broker has accepted the connection.
+
+        Nothing of a failed or cancelled attempt stays behind.
+
+        Raises:
+            BrokerError: TLS files cannot be used, or the broker lacks what the settings ask.
+            aiomqtt.MqttConnectError: The broker refuses the connection.
+            aiomqtt.MqttError, OSError, ValueError: Anything else.
+
+        """
         tls = settings.tls
         context = await asyncio.to_thread(tls_context, tls) if tls.enabled else None
-        connection = cls(settings, client_id=client_id, will=will, context=context)
-        await connection.open()
+        connection = cls(
+            settings, client_id=client_id, will=will, on_message=on_message, context=context
+        )
+        try:
+            await connection._connect()
+            async with asyncio.timeout(ANSWER_S):
+                connection._respect(await connection._answer)
+        except TimeoutError:
+            connection.abandon()
+            raise aiomqtt.MqttError(f"no answer to CONNECT within {ANSWER_S:g} s") from None
+        except BaseException:
+            connection.abandon()
+            raise
         return connection
 
-    async def open(self) -> None:
-        """Connect, and return when the broker has accepted us.
-
-        Raises aiomqtt.MqttConnectError where it refuses, and otherwise MqttError, OSError or
-        ValueError. Nothing of a failed or cancelled attempt stays behind.
-        """
-        loop = asyncio.get_running_loop()
-        finished: asyncio.Future[None] = loop.create_future()
-        finished.add_done_callback(_look_at)
+    async def _connect(self) -> None:
+        settings = self._settings
+        properties = None
+        if settings.protocol == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = LARGEST_INBOUND
+        finished: asyncio.Future[None] = self._loop.create_future()
+        finished.add_done_callback(_retrieve)
 
         def settle(error: Exception | None) -> None:
-            if not finished.done():
-                if error is None:
-                    finished.set_result(None)
-                else:
-                    finished.set_exception(error)
+            if finished.done():
+                return
+            if error is None:
+                finished.set_result(None)
+            else:
+                finished.set_exception(error)
 
         def connect() -> None:
             error: Exception | None = None
             try:
-                self._client_connect()
+                self._paho.connect(
+                    settings.host or "",
+                    settings.port_number,
+                    settings.keepalive_s,
+                    properties=properties,
+                )
             except Exception as raised:  # noqa: BLE001 - handed to whoever waits
                 error = raised
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-                loop.call_soon_threadsafe(settle, error)
+            self._in_loop(lambda: settle(error))
 
         # A daemon: a name server that does not answer must not keep the process from ending.
         threading.Thread(target=connect, name="mqtt-connect", daemon=True).start()
-        try:
-            await finished
-            await self._answer()
-        except BaseException:
-            self.abandon()
-            raise
+        await finished
 
-    async def _answer(self) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._connected
-        except TimeoutError:
-            raise aiomqtt.MqttError(f"no answer to CONNECT within {ANSWER_S:g} s") from None
+    def _respect(self, limits: Properties | None) -> None:
+        """Take the broker's limits from CONNACK."""
+        most = getattr(limits, "ReceiveMaximum", IN_FLIGHT)
+        self._window = asyncio.Semaphore(min(IN_FLIGHT, most))
+        self._largest = getattr(limits, "MaximumPacketSize", None)
+        if self._settings.retain and not getattr(limits, "RetainAvailable", True):
+            raise BrokerError("the broker keeps no retained messages; set mqtt.retain = false")
+        if self._settings.qos and not getattr(limits, "MaximumQoS", 1):
+            raise BrokerError("the broker takes QoS 0 only; set mqtt.qos = 0")
 
     async def deliver(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Publish with QoS 1 and wait for the acknowledgement.
+        """Publish and wait for the acknowledgement; with QoS 0 until the message was sent.
 
-        Calls made one after the other leave in that order, without waiting for each other.
-        Raises RefusedError where the broker refuses the message, else MqttError.
+        Calls made one after the other leave in that order, without waiting for each other
+        except as far as the broker's Receive Maximum asks.
+
+        Raises:
+            RefusedError: The broker refuses the message.
+            aiomqtt.MqttError: The connection is lost, or there is no acknowledgement.
+
         """
-        info = self._client.publish(topic, payload, 1, retain)
-        self._check(info.rc)
-        acknowledged: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
-        self._acknowledgements[info.mid] = acknowledged
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                reason = await acknowledged
-        except TimeoutError:
-            raise aiomqtt.MqttError(f"no acknowledgement within {ANSWER_S:g} s") from None
-        finally:
-            self._acknowledgements.pop(info.mid, None)
+        if self._largest is not None:
+            size = len(topic.encode()) + len(payload) + _PACKET_OVERHEAD
+            if size > self._largest:
+                raise RefusedError(topic, _TOO_LARGE, f"over {self._largest} bytes")
+        async with self._window:
+            mid = self._publish(topic, payload, self._settings.qos, retain=retain)
+            acknowledged: asyncio.Future[ReasonCode] = self._loop.create_future()
+            self._acknowledgements[mid] = acknowledged
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    reason = await acknowledged
+            except TimeoutError:
+                raise aiomqtt.MqttError(f"no acknowledgement within {ANSWER_S:g} s") from None
+            finally:
+                self._acknowledgements.pop(mid, None)
         if reason.is_failure:
-            raise RefusedError(topic, reason)
+            raise RefusedError(topic, int(reason.value), str(reason))
 
     def send(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 0: sent, or lost. Raises MqttError."""
-        self._check(self._client.publish(topic, payload, 0).rc)
+        """Publish with QoS 0 and do not wait. Raises aiomqtt.MqttError."""
+        self._publish(topic, payload, 0, retain=False)
+
+    def _publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int:
+        if self.lost.done():
+            raise aiomqtt.MqttError("the connection is lost") from self.lost.exception()
+        info = self._paho.publish(topic, payload, qos, retain)
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise aiomqtt.MqttCodeError(info.rc, "could not publish")
+        return info.mid
+
+    async def subscribe(self, topic: str) -> bool:
+        """Subscribe with QoS 0; return whether the broker grants it. Raises aiomqtt.MqttError."""
+        granted = await self._client.subscribe(topic, qos=0)
+        return all(getattr(code, "value", code) < _SUBSCRIPTION_FAILED for code in granted)
 
     async def leave(self) -> None:
-        """Say DISCONNECT, so that the broker does not send the Last Will; then close."""
+        """Send DISCONNECT, so that the broker does not send the Last Will; then close."""
         try:
-            if self._client.disconnect() == MQTT_ERR_SUCCESS:
-                await asyncio.wait((self._disconnected,), timeout=1.0)
+            if self._paho.disconnect() == MQTT_ERR_SUCCESS:
+                await asyncio.wait((self.lost,), timeout=1.0)
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the socket without a word: the broker sends the Last Will. May be repeated."""
+        """Close the socket without DISCONNECT: the broker sends the Last Will."""
         self._abandoned = True
-        self._fail_acknowledgements("the connection was closed")
+        self._lose(aiomqtt.MqttError("the connection was closed"))
+        for task in self._tasks:
+            task.cancel()
         with contextlib.suppress(RuntimeError):  # the loop has ended, and all sockets with it
-            # After what aiomqtt has put into the loop's queue: registering the socket there.
-            self._loop.call_soon(self._detach)
+            # After what is in the loop's queue already: registering the socket there.
+            self._loop.call_soon(self._close_socket)
 
-    def _detach(self) -> None:
-        if self._misc_task is not None:
-            self._misc_task.cancel()
-        self._drop(self._client.socket())
+    def _close_socket(self) -> None:
+        paho, sock = self._paho, self._paho.socket()
+        if sock is None or sock.fileno() < 0:
+            return
+        for forget in (paho.on_socket_unregister_write, paho.on_socket_close):
+            if forget is not None:
+                forget(paho, None, sock)
+        sock.close()
 
-    def _drop(self, sock: Any) -> None:
-        if sock is not None and (number := sock.fileno()) >= 0:
-            self._loop.remove_reader(number)
-            self._loop.remove_writer(number)
-            sock.close()
-
-    def _reason(self) -> str:
-        return f" ({self._words.text})" if self._words.text else ""
-
-    def _check(self, code: MQTTErrorCode) -> None:
-        if code != MQTT_ERR_SUCCESS:
-            raise aiomqtt.MqttCodeError(code, "could not publish")
-
-    def _fail_acknowledgements(self, why: str) -> None:
-        waiting: list[asyncio.Future[Any]] = list(self._acknowledgements.values())
-        waiting += self._pending_subscribes.values()
-        for future in waiting:
+    def _lose(self, error: Exception) -> None:
+        waiting: list[asyncio.Future[Any]] = [self.lost, self._answer]
+        for future in (*waiting, *self._acknowledgements.values()):
             if not future.done():
-                future.set_exception(aiomqtt.MqttError(why))
-                _look_at(future)
+                future.set_exception(error)
+                _retrieve(future)
+
+    async def _receive(self) -> None:
+        try:
+            async for message in self._client.messages:
+                self._on_message(message)
+        except Exception as error:  # noqa: BLE001 - handed to whoever uses the connection
+            self._lose(error)
+
+    async def _ping(self) -> None:
+        # aiomqtt does this too, but says nothing where it fails.
+        try:
+            await self._answer
+            while self._paho.loop_misc() == MQTT_ERR_SUCCESS:  # noqa: ASYNC110 - a timer
+                await asyncio.sleep(1)
+        except Exception as error:  # noqa: BLE001 - handed to whoever uses the connection
+            self._lose(error)
 
     # paho's callbacks. The socket's run in the connecting thread; all are brought to the loop.
 
-    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        def attach() -> None:
-            if self._abandoned:
-                sock.close()
-            else:
-                super(Connection, self)._on_socket_open(client, userdata, sock)
+    def _attach(self, paho: PahoClient) -> None:
+        opened, register, unregister = (
+            paho.on_socket_open,
+            paho.on_socket_register_write,
+            paho.on_socket_unregister_write,
+        )
+        assert opened is not None  # noqa: S101 - aiomqtt drives the socket through these
+        assert register is not None  # noqa: S101
+        assert unregister is not None  # noqa: S101
 
-        self._in_loop(attach)
+        def on_open(client: PahoClient, data: Any, sock: Any) -> None:
+            def attach() -> None:
+                if self._abandoned:
+                    sock.close()
+                else:
+                    opened(client, data, sock)
 
-    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        def attach() -> None:
-            if not self._abandoned and sock.fileno() >= 0:
-                super(Connection, self)._on_socket_register_write(client, userdata, sock)
+            self._in_loop(attach)
 
-        self._in_loop(attach)
+        def on_register(client: PahoClient, data: Any, sock: Any) -> None:
+            def attach() -> None:
+                if not self._abandoned and sock.fileno() >= 0:
+                    register(client, data, sock)
 
-    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        # paho also asks this of a socket that is closed already, when it is taken apart.
-        if sock.fileno() >= 0:
-            super()._on_socket_unregister_write(client, userdata, sock)
+            self._in_loop(attach)
 
-    def _on_disconnect(self, *arguments: Any) -> None:
-        def lost() -> None:
-            self._fail_acknowledgements("the connection was lost")
-            if not self._connected.done():
-                self._connected.set_exception(
-                    aiomqtt.MqttError(
-                        f"the broker closed the connection without an answer{self._reason()}"
-                    )
+        def on_unregister(client: PahoClient, data: Any, sock: Any) -> None:
+            # paho also asks this of a socket that is closed already.
+            if sock.fileno() >= 0:
+                unregister(client, data, sock)
+
+        paho.on_socket_open = on_open
+        paho.on_socket_register_write = on_register
+        paho.on_socket_unregister_write = on_unregister
+        paho.on_connect = self._on_connect
+        paho.on_disconnect = self._on_disconnect
+        paho.on_publish = self._on_publish
+
+    def _on_connect(
+        self, _client: PahoClient, _data: Any, _flags: Any, reason: ReasonCode, limits: Any
+    ) -> None:
+        if self._answer.done():
+            return
+        if reason.is_failure:
+            self._answer.set_exception(MqttConnectError(reason))
+        else:
+            self._answer.set_result(limits)
+
+    def _on_disconnect(
+        self, _client: PahoClient, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        def lose() -> None:
+            if not self._answer.done():
+                why = f" ({self._warning.text})" if self._warning.text else ""
+                self._lose(
+                    aiomqtt.MqttError(f"the broker closed the connection without an answer{why}")
                 )
-            super(Connection, self)._on_disconnect(*arguments)
+            self._lose(aiomqtt.MqttCodeError(reason, "the connection ended"))
 
-        self._in_loop(lost)
+        self._in_loop(lose)
 
     def _on_publish(
-        self,
-        client: PahoClient,
-        userdata: Any,
-        mid: int,
-        reason_code: ReasonCode,
-        properties: Properties,
+        self, _client: PahoClient, _data: Any, mid: int, reason: ReasonCode, _properties: Any
     ) -> None:
         acknowledged = self._acknowledgements.get(mid)
         if acknowledged is not None and not acknowledged.done():
-            acknowledged.set_result(reason_code)
-        super()._on_publish(client, userdata, mid, reason_code, properties)
+            acknowledged.set_result(reason)
 
-    async def _misc_loop(self) -> None:
-        # Pings and their time limit: were this to die unheard, so would the keep-alive.
-        try:
-            await super()._misc_loop()
-        except Exception as error:  # noqa: BLE001 - handed to whoever listens
-            if not self._disconnected.done():
-                self._disconnected.set_exception(error)
-
-    def _in_loop(self, work: Any) -> None:
+    def _in_loop(self, work: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
             self._loop.call_soon_threadsafe(work)
 
 
-def _look_at(future: asyncio.Future[Any]) -> None:
-    """Let asyncio know that somebody saw the error: whoever needs it reads it elsewhere."""
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """Mark the error as seen for asyncio: whoever needs it reads it elsewhere."""
     if not future.cancelled():
         future.exception()

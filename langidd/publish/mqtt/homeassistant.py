@@ -6,14 +6,14 @@ newer): https://www.home-assistant.io/integrations/mqtt/#device-discovery-payloa
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from langidd import __version__
+from langidd.publish.messages import to_json
 from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
-    from langidd.publish.messages import SourceAnnouncement
+    from langidd.publish.base import SourceAnnouncement
     from langidd.publish.mqtt.topics import Topics
 
 _ORIGIN = {"name": "langidd", "sw_version": __version__}
@@ -38,10 +38,15 @@ def config_topic(prefix: str, identifier: str) -> str:
     return f"{prefix}/device/{identifier}/config"
 
 
+def is_config(topic: str) -> bool:
+    """Say whether a topic is a device's configuration."""
+    return topic.endswith("/config") and "/device/" in topic
+
+
 def node_config(topics: Topics, name: str) -> bytes:
     """Return the device of the service itself: whether it is connected."""
     identifier = node_identifier(topics)
-    return _json(
+    return to_json(
         {
             "device": _device(identifier, f"langidd {name}", "langidd"),
             "origin": _ORIGIN,
@@ -60,6 +65,11 @@ def node_config(topics: Topics, name: str) -> bytes:
             "qos": 1,
         }
     )
+
+
+def options(announcement: SourceAnnouncement) -> list[str]:
+    """Return all that a source's language may be: an enum refuses what it does not list."""
+    return list(dict.fromkeys((*announcement.languages, UNCERTAIN, NO_SPEECH)))
 
 
 def source_config(topics: Topics, source: str, announcement: SourceAnnouncement) -> bytes:
@@ -113,14 +123,12 @@ def source_config(topics: Topics, source: str, announcement: SourceAnnouncement)
         },
     }
     if announcement.languages:
-        # An enum refuses every state that it does not list, so it needs to know them all.
-        options = dict.fromkeys((*announcement.languages, UNCERTAIN, NO_SPEECH))
-        components["language"] |= {"device_class": "enum", "options": list(options)}
+        components["language"] |= {"device_class": "enum", "options": options(announcement)}
     for key, component in components.items():
         component["unique_id"] = f"{identifier}_{key}"
     device = _device(identifier, announcement.name, announcement.kind or "source")
     device["via_device"] = node_identifier(topics)
-    return _json(
+    return to_json(
         {
             "device": device,
             "origin": _ORIGIN,
@@ -143,7 +151,3 @@ def _device(identifier: str, name: str, model: str) -> dict[str, Any]:
         "model": model,
         "sw_version": __version__,
     }
-
-
-def _json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

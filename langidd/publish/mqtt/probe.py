@@ -1,37 +1,79 @@
-"""Whether a broker would take us, for `langidd check`."""
+"""Whether a broker accepts all that the service will ask of it, for `langidd check`."""
 
 from __future__ import annotations
 
-import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import aiomqtt
 
 from langidd.errors import BrokerError
-from langidd.publish.mqtt.connection import Connection
+from langidd.naming import host_and_port
+from langidd.publish import messages
+from langidd.publish.mqtt import homeassistant
+from langidd.publish.mqtt.connection import Connection, RefusedError
+from langidd.publish.mqtt.publisher import client_id
 from langidd.publish.mqtt.refusals import failure
 from langidd.publish.mqtt.topics import Topics
 
 if TYPE_CHECKING:
     from langidd.config import MqttSettings
 
+_NO_SOURCE: Final = "-check-"
+"""Stands in topics for a source; no name has this slug."""
+
 
 async def probe(settings: MqttSettings, node: str) -> None:
-    """Connect once, publish an empty message beneath the node's topic, and leave.
+    """Connect as the service does, publish to each kind of topic, and leave.
 
-    Under a client id of its own and without a Last Will, so that a running service does not
-    notice. Where no broker is named there is nothing to try. Raises BrokerError.
+    The client id is the service's own with `-check` behind it, and the Last Will is the
+    service's, so the broker applies the rules that will apply to the service. All messages
+    are empty: nothing stays on the broker, and a running service is not disturbed. Without a
+    broker in the settings there is nothing to try.
+
+    Raises:
+        BrokerError: One line on all that the broker refuses.
+
     """
     if settings.host is None:
         return
     topics = Topics.of(settings.base, node)
     try:
-        connection = await Connection.to(
-            settings, client_id=f"langidd-check-{secrets.token_hex(4)}", will=None
+        connection = await Connection.open(
+            settings,
+            client_id=f"{settings.client_id or client_id(topics)}-check",
+            will=aiomqtt.Will(
+                topics.status, messages.OFFLINE, qos=settings.qos, retain=settings.retain
+            ),
+            on_message=lambda _: None,
         )
         try:
-            await connection.deliver(topics.of_source("check", "event"), b"")
+            refused = await _refused(connection, settings, topics)
         finally:
             await connection.leave()
-    except (aiomqtt.MqttError, OSError, ValueError) as error:
+    except (BrokerError, aiomqtt.MqttError, OSError, ValueError) as error:
         raise BrokerError(failure(error, settings).text) from error
+    if refused:
+        place = host_and_port(settings.host, settings.port_number)
+        raise BrokerError(f"broker {place} refuses {', '.join(refused)}; check its access rules")
+
+
+async def _refused(connection: Connection, settings: MqttSettings, topics: Topics) -> list[str]:
+    retained = [
+        topics.of_source(_NO_SOURCE, leaf) for leaf in ("availability", "language", "state")
+    ]
+    other = [topics.status, topics.of_source(_NO_SOURCE, "event")]
+    listened = [topics.status]
+    if settings.discovery:
+        identifier = homeassistant.source_identifier(topics, _NO_SOURCE)
+        retained.append(homeassistant.config_topic(settings.discovery_prefix, identifier))
+        listened.append(f"{settings.discovery_prefix}/status")
+    if settings.windows:
+        other.append(topics.of_source(_NO_SOURCE, "window"))
+    refused = []
+    for topic in (*retained, *other):
+        try:
+            await connection.deliver(topic, b"", retain=settings.retain and topic in retained)
+        except RefusedError:
+            refused.append(f"messages to {topic}")
+    denied = [topic for topic in listened if not await connection.subscribe(topic)]
+    return refused + [f"a subscription to {topic}" for topic in denied]

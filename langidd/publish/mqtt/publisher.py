@@ -1,4 +1,4 @@
-"""The publisher: decisions and health in, MQTT out, for ever, whatever becomes of the broker.
+"""The MQTT publisher: decisions and health in, messages out, whatever becomes of the broker.
 
 Three kinds of message, three promises:
 
@@ -13,48 +13,71 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from langidd.naming import slug, slugs
 from langidd.publish import messages
+from langidd.publish.base import DeliveryState
 from langidd.publish.mqtt import homeassistant
-from langidd.publish.mqtt.link import Link
+from langidd.publish.mqtt.delivery import Delivery
 from langidd.publish.mqtt.retained import Retained
-from langidd.publish.mqtt.topics import Topics, slug, slugs
+from langidd.publish.mqtt.topics import Topics
 from langidd.publish.outbox import Outbox, Row
 from langidd.types import NO_SPEECH, Decision, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+
+    import aiomqtt
 
     from langidd.config import MqttSettings
-    from langidd.publish.messages import SourceAnnouncement
+    from langidd.publish.base import SourceAnnouncement
     from langidd.types import Scores
 
 UPDATE_EVERY_S: Final = 5.0
 """Of capture time, between two states of a source that differ in confidence only."""
 UPDATE_FROM: Final = 0.05
 """A confidence that moved less is not worth a message."""
+REPEAT_S: float = 5.0
+"""Between two answers to messages that make the publisher send everything again."""
+_BIRTH: Final = "homeassistant/status"
+"""Where Home Assistant says that it has started, whatever its discovery prefix."""
 
 
 @dataclass(slots=True)
-class _Said:
+class _Source:
     """A source as it was last published."""
 
     slug: str
     decision: Decision
     health: Health
-    confidence: float
-    at: float
+    confidence: float = 0.0
+    at: float = 0.0
+    offsets: messages.Offsets | None = None
+    announcement: SourceAnnouncement | None = None
+    times: messages.RecordingTimes = field(default_factory=messages.RecordingTimes)
 
 
-class Publisher:
-    """Publishes one node. Made in the event loop, and called from there only.
+class MqttPublisher:
+    """Publishes one node over MQTT. Made in the event loop, and called from there only.
 
-    `announce`, `decision`, `window`, `health` and `retract` return at once; `run` connects,
-    sends and reconnects until `close`. `on_state` hears in one line how the connection is:
-    `connecting`, `connected`, `waiting: why`, `refused: why`, `closed`. Raises ConfigError
-    for a node whose name cannot stand in a topic.
+    Args:
+        settings: The broker's.
+        node: The node's name.
+        outbox: Where events wait; its owner closes it. None: in memory.
+        on_state: Called with one line how the connection is (see `Delivery`).
+        temporary: At the end, withdraw all that was announced instead of saying `offline`.
+
+    Attributes:
+        topics: The node's.
+        outbox: Where events wait.
+        windows_dropped: Windows that came while there was no connection.
+        inbound_ignored: Messages from the broker that meant nothing.
+
+    Raises:
+        ConfigError: The node's name cannot stand in a topic.
+
     """
 
     def __init__(
@@ -63,18 +86,38 @@ class Publisher:
         node: str,
         outbox: Outbox | None,
         on_state: Callable[[str], None],
+        *,
+        temporary: bool = False,
     ) -> None:
         self.topics = Topics.of(settings.base, node)
         self.outbox = outbox or Outbox(
             None, rows=settings.outbox_rows, size_bytes=settings.outbox_bytes
         )
         self.windows_dropped = 0
-        """Windows that came while there was no connection."""
-        self._retained = Retained()
-        self._link = Link(settings, self.topics, self._retained, self.outbox, on_state)
+        self.inbound_ignored = 0
         self._settings = settings
-        self._sources: dict[str, _Said] = {}
+        self._temporary = temporary
+        self._births = {f"{settings.discovery_prefix}/status", _BIRTH}
+        self._retained = Retained()
+        self._delivery = Delivery(
+            settings,
+            settings.client_id or client_id(self.topics),
+            self.topics.status,
+            self._retained,
+            self.outbox,
+            on_state=on_state,
+            on_message=self._on_message,
+            prepare=self._prepare,
+            on_cleared=self._cleared,
+        )
+        self._sources: dict[str, _Source] = {}
+        self._before_birth: set[str] = set()
+        """Configurations that were withdrawn and that Home Assistant may not know of."""
+        self._after_birth: set[str] = set()
+        """Those that are withdrawn once more now that Home Assistant has started."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._repeats: dict[tuple[str, ...], asyncio.TimerHandle] = {}
+        self._repeated_at: dict[tuple[str, ...], float] = {}
         if settings.discovery:
             self._put_config(
                 homeassistant.node_identifier(self.topics),
@@ -83,33 +126,28 @@ class Publisher:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us and is there."""
-        return self._link.connected
+        """Whether the broker has accepted the connection."""
+        return self._delivery.connected
 
     @property
     def published(self) -> int:
         """Messages that the broker acknowledged, and windows sent."""
-        return self._link.published
+        return self._delivery.published
 
     @property
     def reconnects(self) -> int:
         """Connections after the first."""
-        return self._link.reconnects
+        return self._delivery.reconnects
 
     @property
     def refused(self) -> int:
-        """Messages that the broker would not have."""
-        return self._link.refused
-
-    @property
-    def inbound_ignored(self) -> int:
-        """Messages to us that meant nothing."""
-        return self._link.inbound_ignored
+        """Messages that the broker refused."""
+        return self._delivery.refused
 
     @property
     def last_error(self) -> str:
         """Why there is, or last was, no connection, or what was refused; empty: nothing yet."""
-        return self._link.last_error
+        return self._delivery.last_error
 
     @property
     def outbox_length(self) -> int:
@@ -118,122 +156,213 @@ class Publisher:
 
     @property
     def outbox_dropped(self) -> int:
-        """Events that were given up because the outbox was full."""
+        """Events that were given up."""
         return self.outbox.dropped
 
-    # What is to be said.
+    @property
+    def delivery(self) -> DeliveryState:
+        """How messages go out now."""
+        return DeliveryState(
+            connected=self.connected,
+            published=self.published,
+            waiting=self.outbox_length,
+            dropped=self.outbox_dropped,
+            refused=self.refused,
+            durable=self.outbox.durable,
+            detail=self.last_error,
+        )
+
+    # What is published.
 
     def announce(self, sources: Sequence[SourceAnnouncement]) -> None:
-        """Say which sources there are; those announced before and not now are retracted.
+        """Publish which sources there are; those announced before and not now are withdrawn.
 
-        A new source begins `offline` and `zxx`. Raises ConfigError where two names would
-        share a topic or one cannot stand in it; then nothing has changed.
+        A new source begins `offline` and `zxx`; so does one whose last language is no longer
+        among its languages.
+
+        Raises:
+            ConfigError: Two names would share a topic, or one cannot stand in it; then
+                nothing has changed.
+
         """
-        named = slugs(source.name for source in sources)
-        for gone in self._sources.keys() - named.keys():
-            self.retract(gone)
-        for source in sources:
-            said = self._said(source.name)
+        names = slugs(source.name for source in sources)
+        for gone in self._sources.keys() - names.keys():
+            self._withdraw(self._topics_of(self._sources.pop(gone).slug))
+        for announcement in sources:
+            source = self._source(announcement.name)
+            source.announcement = announcement
+            if announcement.languages and source.decision.language not in homeassistant.options(
+                announcement
+            ):
+                source.decision = _nothing_yet(announcement.name)
+                source.offsets = None
+                self._put_language(source)
+                self._put_state(source)
             if self._settings.discovery:
+                # After the language: the old one may be none of the new options.
                 self._put_config(
-                    homeassistant.source_identifier(self.topics, said.slug),
-                    homeassistant.source_config(self.topics, said.slug, source),
+                    homeassistant.source_identifier(self.topics, source.slug),
+                    homeassistant.source_config(self.topics, source.slug, announcement),
                 )
-        self._start(self._remember(set(named.values())))
+        self._start(self._remember())
 
     def decision(self, decision: Decision) -> None:
         """Publish what changed: language and state retained, changes and pauses as events."""
-        said = self._said(decision.source)
-        said.decision = decision
-        self._retained.put(
-            self.topics.of_source(said.slug, "language"), messages.language(decision)
-        )
-        moved = abs(decision.confidence - said.confidence) >= UPDATE_FROM
-        # A clock set back must not silence a source until the old time comes again.
-        rested = abs(decision.decided_at - said.at) >= UPDATE_EVERY_S
-        if decision.reason != "update" or (moved and rested):
-            self._put_state(said)
+        source = self._source(decision.source)
+        # A clock that was set back must not silence a source until the old time comes again.
+        due = abs(decision.decided_at - source.at) >= UPDATE_EVERY_S
+        moved = abs(decision.confidence - source.confidence) >= UPDATE_FROM
+        worth_it = decision.reason != "update" or (moved and due)
+        if worth_it:
+            source.confidence, source.at = decision.confidence, decision.decided_at
+        source.offsets = None
+        if source.announcement is not None and source.announcement.recording:
+            decision, source.offsets = source.times.place(decision, time.time())
+        source.decision = decision
+        self._put_language(source)
+        if worth_it:
+            self._put_state(source)
         if decision.reason != "update":
-            number = self.outbox.take_sequence()
             identifier = messages.event_identifier(time.time(), secrets.randbits(74))
-            self.outbox.append(
-                Row(
-                    number,
-                    self.topics.of_source(said.slug, "event"),
-                    messages.event(self.topics.node, decision, identifier, number),
-                )
+            payload = messages.event(
+                self.topics.node,
+                decision,
+                identifier,
+                self.outbox.take_sequence(),
+                source.offsets,
             )
+            topic = self.topics.of_source(source.slug, "event")
+            self.outbox.append(Row(identifier, topic, payload))
 
-    def window(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
-        """Publish what the classifier said of a window, where windows were asked for."""
+    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+        """Publish the model's probabilities of a window, where windows were asked for."""
         if not self._settings.windows:
             return
-        topic = self.topics.of_source(self._said(scores.span.source).slug, "window")
-        if not self._link.send(
-            topic, messages.window(self.topics.node, scores.span, probabilities)
-        ):
+        source = self._source(scores.span.source)
+        recording = source.announcement is not None and source.announcement.recording
+        payload = messages.window(
+            self.topics.node,
+            scores.span,
+            probabilities,
+            read_at=time.time() if recording else None,
+        )
+        if not self._delivery.send(self.topics.of_source(source.slug, "window"), payload):
             self.windows_dropped += 1
 
     def health(self, health: Health) -> None:
         """Publish whether a source is there: `online` only while real audio arrives."""
-        said = self._said(health.source)
-        said.health = health
-        self._put_availability(said)
-        self._put_state(said)
+        source = self._source(health.source)
+        source.health = health
+        self._put_availability(source)
+        self._put_state(source)
 
-    def retract(self, source: str) -> None:
-        """Take a source off the broker and out of Home Assistant."""
-        said = self._sources.pop(source, None)
-        self._retract_slug(said.slug if said else slug(source))
-        self._start(self._remember({each.slug for each in self._sources.values()}))
-
-    def _retract_slug(self, name: str) -> None:
-        if self._settings.discovery:
-            self._put_config(homeassistant.source_identifier(self.topics, name), b"")
-        for leaf in ("availability", "language", "state"):
-            self._retained.put(self.topics.of_source(name, leaf), b"")
-
-    async def _remember(self, present: set[str]) -> None:
-        """Retract what an earlier run announced and this one does not have."""
-        before = await self.outbox.replace_announced(present)
-        for gone in before - {each.slug for each in self._sources.values()}:
-            self._retract_slug(gone)
-
-    def _said(self, source: str) -> _Said:
-        said = self._sources.get(source)
-        if said is None:
-            now = time.time()
+    def _source(self, name: str) -> _Source:
+        source = self._sources.get(name)
+        if source is None:
             # What an earlier run left on the broker is no longer true.
-            said = self._sources[source] = _Said(
-                slug(source),
-                Decision(source, NO_SPEECH, 0.0, "update", since=now, decided_at=now),
-                Health(source, "connecting", now),
-                confidence=0.0,
-                at=0.0,
+            nothing = _nothing_yet(name)
+            source = self._sources[name] = _Source(
+                slug(name), nothing, Health(name, "connecting", nothing.since)
             )
-            self._put_availability(said)
-            self._retained.put(
-                self.topics.of_source(said.slug, "language"), messages.language(said.decision)
-            )
-            self._put_state(said)
-        return said
+            self._put_availability(source)
+            self._put_language(source)
+            self._put_state(source)
+        return source
 
-    def _put_state(self, said: _Said) -> None:
-        said.confidence, said.at = said.decision.confidence, said.decision.decided_at
+    def _put_language(self, source: _Source) -> None:
+        topic = self.topics.of_source(source.slug, "language")
+        self._retained.put(topic, messages.language(source.decision))
+
+    def _put_state(self, source: _Source) -> None:
         self._retained.put(
-            self.topics.of_source(said.slug, "state"),
-            messages.state(self.topics.node, said.decision, said.health),
+            self.topics.of_source(source.slug, "state"),
+            messages.state(self.topics.node, source.decision, source.health, source.offsets),
         )
 
-    def _put_availability(self, said: _Said) -> None:
-        online = said.health.state == "live" and not self._link.closing
+    def _put_availability(self, source: _Source) -> None:
+        online = source.health.state == "live" and not self._delivery.closing
         self._retained.put(
-            self.topics.of_source(said.slug, "availability"), messages.availability(online=online)
+            self.topics.of_source(source.slug, "availability"), messages.availability(online=online)
         )
 
     def _put_config(self, identifier: str, config: bytes) -> None:
         topic = homeassistant.config_topic(self._settings.discovery_prefix, identifier)
+        self._before_birth.discard(topic)
         self._retained.put(topic, config)
+
+    # What is withdrawn.
+
+    def _topics_of(self, source: str) -> list[str]:
+        identifier = homeassistant.source_identifier(self.topics, source)
+        config = homeassistant.config_topic(self._settings.discovery_prefix, identifier)
+        leaves = ("availability", "language", "state")
+        return [config, *(self.topics.of_source(source, leaf) for leaf in leaves)]
+
+    def _withdraw(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            # Without retained messages there is nothing to clear but Home Assistant's devices.
+            if self._settings.retain or homeassistant.is_config(topic):
+                self._retained.put(topic, b"")
+
+    async def _remember(self) -> None:
+        """Remember all topics that are announced; withdraw those of earlier runs."""
+        before = await self.outbox.remember(self._retained.topics | {self.topics.status})
+        self._withdraw(before - self._retained.topics)
+
+    async def _cleared(self, topics: list[str]) -> None:
+        """Forget what the broker cleared; a device once Home Assistant has been told, too."""
+        known = set()
+        for topic in topics:
+            if not homeassistant.is_config(topic) or topic in self._after_birth:
+                known.add(topic)
+            else:
+                self._before_birth.add(topic)
+        self._after_birth -= known
+        self._before_birth -= known
+        await self.outbox.forget(known - self._retained.topics)
+
+    # What comes from the broker.
+
+    async def _prepare(self) -> list[str]:
+        await self._remember()
+        wanted = self._settings.discovery or bool(self._before_birth)
+        return [self.topics.status, *(sorted(self._births) if wanted else ())]
+
+    def _on_message(self, message: aiomqtt.Message) -> None:
+        self.receive(str(message.topic), message.payload, retained=message.retain)
+
+    def receive(self, topic: str, payload: object, *, retained: bool) -> None:
+        """Take a message from the broker: anything at all, from anyone who may write there.
+
+        Home Assistant's birth makes everything be sent again. `offline` at the node's own
+        status while it is connected is the Last Will of an earlier connection, or somebody
+        else's doing; either way it is not true.
+        """
+        if self._delivery.closing or retained:
+            return
+        if topic in self._births and payload == messages.ONLINE:
+            self._repeat()
+        elif topic == self.topics.status and payload in (messages.OFFLINE, b""):
+            self._repeat(self.topics.status)
+        elif topic != self.topics.status or payload != messages.ONLINE:
+            self.inbound_ignored += 1
+
+    def _repeat(self, *topics: str) -> None:
+        """Send these again, or all, but not more often than every `REPEAT_S`."""
+        if topics in self._repeats:
+            return
+        loop = asyncio.get_running_loop()
+        earliest = self._repeated_at.get(topics, loop.time() - REPEAT_S) + REPEAT_S
+
+        def now() -> None:
+            del self._repeats[topics]
+            self._repeated_at[topics] = loop.time()
+            if not topics:
+                self._after_birth |= self._before_birth
+                self._withdraw(self._before_birth)
+            self._retained.put_again(*topics)
+
+        self._repeats[topics] = loop.call_at(max(earliest, loop.time()), now)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -241,15 +370,31 @@ class Publisher:
         task.add_done_callback(self._tasks.discard)
 
     async def run(self) -> None:
-        """Connect, send, reconnect, until `close`. Cancelled, it leaves the Last Will to speak."""
-        await self._link.run()
+        """Deliver until `close`. If cancelled, the broker sends the Last Will."""
+        await self._delivery.run()
 
     async def close(self) -> None:
         """Send what waits, say `offline` and leave: within 2 s, then the connection is cut.
 
-        Events that were not sent stay in the outbox, which is its owner's to close.
+        Events that were not sent stay in the outbox.
         """
-        self._link.begin_closing()
-        for said in self._sources.values():
-            self._put_availability(said)
-        await self._link.close()
+        self._delivery.begin_closing()
+        for timer in self._repeats.values():
+            timer.cancel()
+        if self._temporary:
+            self._withdraw(self._retained.topics - {self.topics.status})
+            self._delivery.farewell = b""
+        else:
+            for source in self._sources.values():
+                self._put_availability(source)
+        await self._delivery.close()
+
+
+def client_id(topics: Topics) -> str:
+    """Return the client id of a node that has none in its settings."""
+    return f"langidd-{topics.node}"
+
+
+def _nothing_yet(source: str) -> Decision:
+    now = time.time()
+    return Decision(source, NO_SPEECH, 0.0, "update", since=now, decided_at=now)

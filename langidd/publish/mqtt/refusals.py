@@ -1,4 +1,4 @@
-"""What a failed connection means, in words that help, and how soon to try again."""
+"""What a failed connection means, and whether only a person can change it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 
 from langidd.errors import BrokerError
+from langidd.naming import host_and_port
 
 if TYPE_CHECKING:
     from langidd.config import MqttSettings
@@ -24,15 +25,17 @@ _ADVICE: Final = {
     135: "check mqtt.username, mqtt.password and the broker's access rules",
     138: "the broker has banned this client",
     140: "the broker asks for an authentication that is not supported",
+    154: "it keeps no retained messages; set mqtt.retain = false",
+    155: "it takes QoS 0 only; set mqtt.qos = 0",
 }
 _TLS_ADVICE: Final = {
     "CERTIFICATE_VERIFY_FAILED": "check mqtt.tls.ca_file and the name in mqtt.host",
     "WRONG_VERSION_NUMBER": "the broker does not speak TLS on this port",
     "CERTIFICATE_REQUIRED": "the broker asks for mqtt.tls.cert_file and key_file",
     "UNKNOWN_CA": "the broker does not trust mqtt.tls.cert_file",
-    "BAD_CERTIFICATE": "the broker does not take mqtt.tls.cert_file",
+    "BAD_CERTIFICATE": "the broker does not accept mqtt.tls.cert_file",
     "CERTIFICATE_EXPIRED": "a certificate has expired",
-    "HANDSHAKE_FAILURE": "the broker and langidd find no TLS version and cipher in common",
+    "HANDSHAKE_FAILURE": "no TLS version and cipher in common with the broker",
 }
 
 
@@ -46,36 +49,41 @@ class Failure:
 
 def failure(error: BaseException, settings: MqttSettings) -> Failure:
     """Return what an error of connecting means: one line, without secrets."""
-    place = f"{settings.host}:{settings.port_number}"
+    place = host_and_port(settings.host or "", settings.port_number)
     if isinstance(error, BrokerError):
-        return Failure(str(error), refused=True)
+        return Failure(f"broker {place}: {error}", refused=True)
     if isinstance(error, MqttConnectError):
         code = getattr(error.rc, "value", error.rc)
         reason = str(error.rc).lower()
         advice = _ADVICE.get(code if isinstance(code, int) else 0)
         tail = f"; {advice}" if advice else ""
-        return Failure(f"broker {place} refuses us: {reason}{tail}", refused=advice is not None)
-    text = _words(error)
-    spoken = text.upper().replace(" ", "_")
+        return Failure(
+            f"broker {place} refuses the connection: {reason}{tail}", refused=advice is not None
+        )
+    text = _one_line(error)
+    key = text.upper().replace(" ", "_")
     for mark, advice in _TLS_ADVICE.items():
-        if mark in spoken:
+        if mark in key:
             return Failure(
                 f"broker {place}: TLS fails: {_plain(error, text)}; {advice}", refused=True
             )
     if settings.tls.enabled and isinstance(error, (ConnectionResetError, TimeoutError)):
         text += "; does the broker speak TLS on this port?"
-    if not settings.tls.enabled and "WITHOUT_AN_ANSWER" in spoken:
+    if not settings.tls.enabled and "WITHOUT_AN_ANSWER" in key:
         text += "; does it expect TLS there (mqtt.tls.enabled), or another mqtt.protocol?"
     return Failure(f"broker {place}: {text}", refused=False)
 
 
-def _words(error: BaseException) -> str:
-    """One line; aiomqtt wraps why a connection ended in that it did."""
+def _one_line(error: BaseException) -> str:
+    """Return the cause; aiomqtt wraps it in the fact that the connection ended."""
     cause = error.__cause__ or error
     if isinstance(cause, MqttCodeError):
         code = getattr(cause.rc, "value", cause.rc)
         if code == _TAKEN_OVER:
-            return "another client took our client id; each needs its own node or mqtt.client_id"
+            return (
+                "another client connected with the same id; each needs its own node or "
+                "mqtt.client_id"
+            )
         if code == _UNSPECIFIED:
             return "the connection was lost"
         return f"the connection ended: {cause.rc}"

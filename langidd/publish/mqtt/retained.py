@@ -1,4 +1,4 @@
-"""What the broker should hold of us: the retained messages, and which it may not have yet."""
+"""What the broker should retain, and which of it may not have reached the broker yet."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ import asyncio
 
 
 class Retained:
-    """The newest payload of each retained topic; an empty one clears the topic.
+    """The newest payload of each topic; an empty one clears the topic.
 
-    A value that is replaced before it was sent is never sent: there is one per topic, so
-    this stays as small as what is said, however long the broker is away.
+    A payload that is replaced before it was sent is never sent: there is one a topic, so
+    this stays small however long the broker is away.
+
+    Attributes:
+        waiting: Set while there may be something to send.
+
     """
 
     def __init__(self) -> None:
         self.waiting = asyncio.Event()
-        """Set while there may be something to send."""
         self._wanted: dict[str, bytes] = {}
         self._unsent: dict[str, None] = {}
 
+    @property
+    def topics(self) -> set[str]:
+        """All topics that are not to be cleared."""
+        return {topic for topic, payload in self._wanted.items() if payload}
+
     def put(self, topic: str, payload: bytes) -> None:
-        """Want `payload` at `topic`; nothing happens where it is wanted already."""
+        """Want `payload` at `topic`; nothing happens where it is wanted already.
+
+        What is put later is sent later.
+        """
         if self._wanted.get(topic) != payload:
             self._wanted[topic] = payload
-            self._unsent[topic] = None
-            self.waiting.set()
+            self.put_again(topic)
 
     def put_again(self, *topics: str) -> None:
         """Send these again, though nothing changed; without any: all of them, in order."""
@@ -34,7 +44,7 @@ class Retained:
         self.waiting.set()
 
     def take(self, limit: int) -> list[tuple[str, bytes]]:
-        """Return what to send next; whoever takes it and fails calls `put_again`."""
+        """Return what to send next; it counts as sent unless it is put again."""
         topics = list(self._unsent)[:limit]
         for topic in topics:
             del self._unsent[topic]
@@ -42,10 +52,7 @@ class Retained:
             self.waiting.clear()
         return [(topic, self._wanted[topic]) for topic in topics]
 
-    def sent(self, topic: str, payload: bytes) -> None:
-        """Forget a topic that the broker has cleared."""
-        if not payload and self._wanted.get(topic) == b"" and topic not in self._unsent:
+    def cleared(self, topic: str) -> None:
+        """Forget a topic that the broker has cleared, unless it is wanted again."""
+        if self._wanted.get(topic) == b"" and topic not in self._unsent:
             del self._wanted[topic]
-
-    def __len__(self) -> int:
-        return len(self._wanted)

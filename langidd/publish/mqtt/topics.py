@@ -1,91 +1,18 @@
-"""Where messages go: topics, and how a name that people chose becomes part of one.
+"""The topics of a node.
 
 <base>/<node>/status                   online | offline
 <base>/<node>/<source>/availability    online | offline
 <base>/<node>/<source>/language        the bare code
 <base>/<node>/<source>/state           the whole decision
-<base>/<node>/<source>/event           each change and each pause
+<base>/<node>/<source>/event           each change of language and each end of a segment
 <base>/<node>/<source>/window          each window's probabilities, where asked for
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
 
-from langidd.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-SLUG: Final = re.compile(r"[a-z0-9_-]+")
-"""What a node's or a source's part of a topic holds."""
-
-LONGEST: Final = 64
-"""Characters of a slug at most: Home Assistant makes identifiers of two of them."""
-
-# Russian as passports write it (ICAO Doc 9303) where that is readable; the further letters
-# of Uzbek, Tajik, Kazakh, Kyrgyz, Ukrainian and Belarusian as their Latin alphabets do; then
-# Latin letters that no decomposition takes apart. Apostrophes (oʻ, gʻ, сʼезд) are part of a
-# letter, not a gap between words.
-_SPELLINGS: Final = """
-а=a б=b в=v г=g д=d е=e ё=yo ж=zh з=z и=i й=y к=k л=l м=m н=n о=o п=p р=r с=s т=t у=u ф=f х=kh
-ц=ts ч=ch ш=sh щ=shch ъ= ы=y ь= э=e ю=yu я=ya
-ў=o қ=q ғ=g ҳ=h ҷ=j ӣ=i ӯ=u ә=a ң=n ө=o ұ=u ү=u һ=h і=i ї=yi є=ye ґ=g
-ı=i ø=o ł=l đ=d ð=d þ=th æ=ae œ=oe '= `= ´= ʻ= ʼ= ‘= ’=
-"""
-_LETTERS: Final = {pair[0]: pair[2:] for pair in _SPELLINGS.split()}
-
-
-def slug(name: str) -> str:
-    """Return the name as it stands in a topic: `[a-z0-9_-]`, readable, at most 64 characters.
-
-    Cyrillic is transliterated, accents go, and whatever stands between words becomes one
-    hyphen. A slug's slug is itself. Raises ConfigError where letters would be lost.
-    """
-    written, lost = [], []
-    for character in unicodedata.normalize("NFC", name).casefold():
-        if character in _LETTERS:
-            written.append(_LETTERS[character])
-            continue
-        for part in unicodedata.normalize("NFKD", character):
-            if part in _LETTERS:
-                written.append(_LETTERS[part])
-            elif part.isascii() and (part.isalnum() or part == "_"):
-                written.append(part.lower())
-            elif unicodedata.category(part)[0] in "LN":
-                lost.append(character)
-            elif not unicodedata.combining(part):
-                written.append("-")
-    text = re.sub(r"-+", "-", "".join(written)).strip("-")
-    if lost or not re.search(r"[a-z0-9]", text):
-        cause = f"{lost[0]!r} has no" if lost else "it has no letter or digit with a"
-        raise ConfigError(
-            f"name {name!r} cannot be made into an MQTT topic: {cause} Latin spelling here; "
-            "choose a name in Latin or Cyrillic letters or digits"
-        )
-    if len(text) > LONGEST:
-        raise ConfigError(
-            f"name {name!r} is too long for an MQTT topic: {len(text)} characters; "
-            f"at most {LONGEST} are allowed"
-        )
-    return text
-
-
-def slugs(names: Iterable[str]) -> dict[str, str]:
-    """Return each source's name with its slug; raise ConfigError where two would share one."""
-    taken: dict[str, str] = {}
-    for name in names:
-        text = slug(name)
-        if text in taken:
-            raise ConfigError(
-                f"sources {taken[text]!r} and {name!r} would share the topic {text}; "
-                "each name must make its own"
-            )
-        taken[text] = name
-    return {name: text for text, name in taken.items()}
+from langidd.naming import slug
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +24,17 @@ class Topics:
 
     @classmethod
     def of(cls, base: str, node: str) -> Topics:
-        """Make them of settings; raises ConfigError for a node that has no slug."""
+        """Return the topics of a node by its name.
+
+        Raises:
+            ConfigError: The name has no slug.
+
+        """
         return cls(base, slug(node))
 
     @property
     def status(self) -> str:
-        """Whether the service is there at all: `online` or `offline`."""
+        """Whether the service is connected: `online` or `offline`."""
         return f"{self.base}/{self.node}/status"
 
     def of_source(self, source: str, leaf: str) -> str:

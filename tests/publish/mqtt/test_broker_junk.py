@@ -8,20 +8,22 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import aiomqtt
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langidd.config import MqttSettings
-from langidd.publish.messages import SourceAnnouncement
-from langidd.publish.mqtt import backoff, connection
+from langidd.publish.base import SourceAnnouncement
+from langidd.publish.mqtt import connection, delivery
 from langidd.publish.mqtt.broker import EmbeddedBroker
-from langidd.publish.mqtt.publisher import Publisher
+from langidd.publish.mqtt.publisher import MqttPublisher
+from langidd.retry import RetryPolicy
 from tests.support.mosquitto_process import decision, free_port, running, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import pytest
 
 CONNACK_5 = bytes([0x20, 3, 0, 0, 0])
 CONNACK_3 = bytes([0x20, 2, 0, 0])
@@ -42,15 +44,17 @@ def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
     heard: list[tuple[str, object, bool]],
 ) -> None:
     async def listen() -> None:
-        publisher = Publisher(MqttSettings(host="127.0.0.1", port=1), "home", None, lambda _: None)
+        publisher = MqttPublisher(
+            MqttSettings(host="127.0.0.1", port=1), "home", None, lambda _: None
+        )
         publisher.announce([SourceAnnouncement("Kitchen")])
         before = dict(publisher._retained._wanted)
         for topic, payload, retained in heard:
-            publisher._link.hear(topic, payload, retained=retained)
+            publisher.receive(topic, payload, retained=retained)
         await asyncio.sleep(0)
         assert publisher._retained._wanted == before
         assert publisher.outbox_length == 0
-        assert len(publisher._link._repeats) <= 2
+        assert len(publisher._repeats) <= 2
         await publisher.close()
 
     asyncio.run(listen())
@@ -86,7 +90,7 @@ async def junk_broker(port: int, *answers: bytes) -> AsyncIterator[list[int]]:
         server.close()
 
 
-HURRY = {"FIRST_S": 0.001, "LONGEST_S": 0.002}
+HURRY = RetryPolicy(first_s=0.001, longest_s=0.002)
 
 
 @settings(max_examples=25, deadline=None)
@@ -106,13 +110,15 @@ HURRY = {"FIRST_S": 0.001, "LONGEST_S": 0.002}
 def test_bytes_that_are_no_mqtt_only_cost_the_connection(before: bytes, junk: bytes) -> None:
     async def meet() -> None:
         port = free_port()
-        publisher = Publisher(
+        publisher = MqttPublisher(
             MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1"),
             "home",
             None,
             lambda _: None,
         )
-        five = Publisher(MqttSettings(host="127.0.0.1", port=port), "home-5", None, lambda _: None)
+        five = MqttPublisher(
+            MqttSettings(host="127.0.0.1", port=port), "home-5", None, lambda _: None
+        )
         async with (
             junk_broker(port, before + junk) as connections,
             running(publisher),
@@ -122,26 +128,18 @@ def test_bytes_that_are_no_mqtt_only_cost_the_connection(before: bytes, junk: by
             await until(lambda: len(connections) >= 6)
             assert publisher.outbox_length == 1
 
-    saved = {name: getattr(backoff, name) for name in HURRY}
-    answer = connection.ANSWER_S
-    try:
-        for name, value in HURRY.items():
-            setattr(backoff, name, value)
-        connection.ANSWER_S = 0.3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delivery, "RETRY", HURRY)
+        patch.setattr(connection, "ANSWER_S", 0.3)
         asyncio.run(meet())
-    finally:
-        for name, value in saved.items():
-            setattr(backoff, name, value)
-        connection.ANSWER_S = answer
 
 
 async def test_after_the_junk_a_real_broker_gets_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in HURRY:
-        monkeypatch.setattr(backoff, name, 0.02)
+    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.02, longest_s=0.02))
     port = free_port()
-    publisher = Publisher(
+    publisher = MqttPublisher(
         MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1"), "home", None, lambda _: None
     )
     async with running(publisher):
@@ -172,13 +170,15 @@ async def test_a_connection_given_up_with_bytes_unsent_is_taken_apart_without_a_
     port = free_port()
     server = await asyncio.start_server(deaf, "127.0.0.1", port, limit=1)
     settings = MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1")
-    link = await connection.Connection.to(settings, client_id="unsent", will=None)
+    link = await connection.Connection.open(
+        settings, client_id="unsent", will=aiomqtt.Will("a"), on_message=lambda _: None
+    )
     await accepted.wait()
     link.send("langidd/home/unsent", bytes(32 * 1024 * 1024))
-    await until(link._client.want_write)
+    await until(link._paho.want_write)
     link.abandon()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
     del link
     gc.collect()
     over.set()

@@ -7,9 +7,9 @@ import socket
 import pytest
 
 from langidd.config import MqttSettings
-from langidd.publish.messages import SourceAnnouncement
+from langidd.publish.base import SourceAnnouncement
 from langidd.publish.mqtt.broker import EmbeddedBroker
-from langidd.publish.mqtt.publisher import Publisher
+from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.types import Health
 from tests.support.mosquitto_process import decision, listen_all, running, until
 
@@ -19,7 +19,7 @@ async def test_our_own_broker_serves_our_publisher_and_others(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with EmbeddedBroker() as broker, listen_all(broker.port, "-V", "311") as listener:
-        publisher = Publisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
+        publisher = MqttPublisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
         async with running(publisher):
             publisher.announce([SourceAnnouncement("Kitchen", ("uz",))])
             publisher.health(Health("Kitchen", "live", 1.0))
@@ -37,7 +37,7 @@ async def test_our_own_broker_serves_our_publisher_and_others(
 
 async def test_a_publisher_that_dies_is_offline_on_our_own_broker() -> None:
     async with EmbeddedBroker() as broker, listen_all(broker.port, "-V", "311") as listener:
-        publisher = Publisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
+        publisher = MqttPublisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
         task = asyncio.create_task(publisher.run())
         await listener.until(lambda heard: heard.of("/home/status"))
         task.cancel()
@@ -48,7 +48,7 @@ async def test_a_publisher_that_dies_is_offline_on_our_own_broker() -> None:
 async def test_our_own_broker_is_on_the_loopback_address_alone_and_goes_with_us() -> None:
     async with EmbeddedBroker() as broker:
         assert broker.host == "127.0.0.1"
-        publisher = Publisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
+        publisher = MqttPublisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
         task = asyncio.create_task(publisher.run())
         await until(lambda: publisher.connected)
         port = broker.port

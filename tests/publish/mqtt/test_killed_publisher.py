@@ -19,12 +19,12 @@ sys.path[:0] = sys.argv[4:]
 from tests.support.mosquitto_process import decision
 from langidd.config import MqttSettings
 from langidd.publish.outbox import Outbox
-from langidd.publish.mqtt.publisher import Publisher
+from langidd.publish.mqtt.publisher import MqttPublisher
 
 async def main():
     settings = MqttSettings(host="127.0.0.1", port=int(sys.argv[1]), protocol=sys.argv[3])
     outbox = Outbox(pathlib.Path(sys.argv[2]))
-    publisher = Publisher(settings, "home", outbox, lambda _: None)
+    publisher = MqttPublisher(settings, "home", outbox, lambda _: None)
     running = asyncio.create_task(publisher.run())
     for number in itertools.count():
         publisher.decision(decision(number))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langidd.errors import ConfigError
-from langidd.publish.mqtt.topics import SLUG, Topics, slug, slugs
+from langidd.naming import SLUG, host_and_port, slug, slugs, valid_text
+from langidd.publish.mqtt.topics import Topics
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,16 @@ def test_topics_are_those_of_the_design() -> None:
     topics = Topics.of("langidd", "Дом 2")
     assert topics.status == "langidd/dom-2/status"
     assert topics.of_source("hall", "state") == "langidd/dom-2/hall/state"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("broker.lan", "broker.lan:1883"), ("10.0.0.1", "10.0.0.1:1883"), ("::1", "[::1]:1883")],
+)
+def test_an_ipv6_address_stands_in_brackets(host: str, expected: str) -> None:
+    assert host_and_port(host, 1883) == expected
+
+
+@given(st.text() | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape")))
+def test_any_name_becomes_text_that_utf_8_can_hold(name: str) -> None:
+    assert len(valid_text(name).encode().decode()) == len(name)
