@@ -11,7 +11,7 @@ SOURCES := langidd training tests benchmarks
 help:
 	@echo "make demo       install, and show langidd at work on a recording (about a minute)"
 	@echo "make test       install what tests need, and run them"
-	@echo "make check      types and style"
+	@echo "make check      types, style, and who may import whom"
 	@echo "make test-slow  the tests that take minutes;  make test-gpu  those that need CUDA"
 	@echo "make soak       faults, again and again, on the running daemon; prints a table"
 	@echo "make booted     the service under a real systemd, in a tree of its own; wants root"
@@ -48,6 +48,7 @@ check: $(VENV)/.tests
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.tests
 	$(BIN)/ruff format $(SOURCES)

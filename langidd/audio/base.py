@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
+from langidd.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -96,5 +98,5 @@ class Source(Protocol):
 
 
 def one_line(text: str) -> str:
-    """Return a path or URL as it may stand in a message: `?` for what would break the line."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    """Return a path or URL as it may stand in a message."""
+    return printable(text)

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from langidd import __version__
+from langidd.cli.terminal import adapt_streams
 from langidd.errors import LangiddError
 
 EXIT_WRONG = 2
@@ -22,8 +23,16 @@ EXIT_INTERRUPTED = 130
 class OneLineErrors(TyperGroup):
     """Turns our own errors into one line and exit status 2, Ctrl-C into a quiet end."""
 
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """Run the command line on whatever terminal it is."""
+        adapt_streams()
+        return super().main(*arguments, **more)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        from langidd.observability.logging import early_logs
+
+        early_logs()
         try:
             return super().invoke(ctx)
         except LangiddError as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, assignments, nested
+from langidd.errors import printable
 
 
 def check(
@@ -43,7 +44,7 @@ def check(
     loaded = load_settings(config, flags, defaults={"log": {"level": "error"}})
     configure_logs(loaded.log, loaded.secrets())
     wrong = 0
-    typer.echo(f"✓ configuration: {config} ({len(loaded.sources)} sources)")
+    typer.echo(f"✓ configuration: {printable(str(config))} ({len(loaded.sources)} sources)")
 
     def tell(part: str, trouble: str | None, detail: str) -> None:
         nonlocal wrong

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +22,8 @@ from langidd.cli.flags import (
     codes,
     nested,
 )
-from langidd.errors import ConfigError, LangiddError
+from langidd.cli.terminal import json_line, path_text
+from langidd.errors import ConfigError, LangiddError, printable
 from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
@@ -77,11 +77,12 @@ def classify(
     )
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
-    failed: list[str] = []
-    results = _results(files, loaded, codes(languages), failed)
+    failed = [file for file in files if not _can_be_opened(file)]
+    there = [file for file in files if file not in failed]
+    results = _results(there, loaded, codes(languages), failed) if there else iter(())
     if as_json:
         for result in results:
-            typer.echo(json.dumps(_as_object(result), ensure_ascii=False))
+            typer.echo(json_line(_as_object(result)))
     elif as_csv:
         _write_csv(results)
     else:
@@ -91,7 +92,7 @@ def classify(
 
 
 def _results(
-    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[str]
+    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[Path]
 ) -> Iterator[FileResult]:
     """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
     from rich.console import Console
@@ -122,7 +123,7 @@ def _results(
         task = bar.add_task("opening the model", total=len(files))
         runner.run(model.start())
         for file in files:
-            bar.update(task, description=file.name)
+            bar.update(task, description=printable(file.name))
             try:
                 yield runner.run(
                     classify_file(file, model, vad_worker, settings, candidates=candidates)
@@ -131,18 +132,33 @@ def _results(
                 # Wrong for one file is wrong for all of them.
                 raise
             except LangiddError as error:
-                failed.append(str(file))
-                text = " ".join(str(error).split())
-                line = text if str(file) in text or file.name in text else f"{file}: {text}"
-                typer.echo(f"langidd: {line}", err=True)
+                failed.append(file)
+                _tell(file, str(error))
             bar.advance(task)
         vad_worker.close()
         runner.run(model.close())
 
 
+def _can_be_opened(file: Path) -> bool:
+    """Look before the model is loaded, and say what is wrong."""
+    try:
+        with file.open("rb"):
+            return True
+    except OSError as error:
+        _tell(file, error.strerror or type(error).__name__)
+        return False
+
+
+def _tell(file: Path, text: str) -> None:
+    from langidd.observability.logging import final_line
+
+    name = printable(file.name)
+    typer.echo(final_line(text if name in text else f"{printable(str(file))}: {text}"), err=True)
+
+
 def _as_object(result: FileResult) -> dict[str, Any]:
     return {
-        "file": str(result.path),
+        "file": path_text(result.path),
         "language": result.language,
         "confidence": round(result.confidence, 4),
         "speech_s": round(result.speech_s, 3),
@@ -165,7 +181,7 @@ def _write_csv(results: Iterator[FileResult]) -> None:
     for result in results:
         for start_s, end_s, language, confidence in result.spans:
             row = (f"{start_s:.3f}", f"{end_s:.3f}", language, f"{confidence:.4f}")
-            writer.writerow([result.path, *row, result.language])
+            writer.writerow([path_text(result.path), *row, result.language])
         sys.stdout.flush()
 
 
@@ -184,7 +200,7 @@ def _show_table(results: list[FileResult]) -> None:
         table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
     for result in results:
         table.add_row(
-            Text(result.path.name, overflow="fold"),
+            Text(printable(result.path.name), overflow="fold"),
             result.language,
             _percent(result.language, result.confidence),
             minutes(result.speech_s),
@@ -196,7 +212,7 @@ def _show_table(results: list[FileResult]) -> None:
         if not result.spans:
             continue
         console.print()
-        console.print(Text(result.path.name, style="bold"))
+        console.print(Text(printable(result.path.name), style="bold"))
         console.print(
             Text("0:00 ").append_text(timeline(result.spans, result.duration_s, width)),
             minutes(result.duration_s),

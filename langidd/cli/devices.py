@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
+from langidd.cli.terminal import json_line
+from langidd.errors import printable
 
 
 def devices(
@@ -24,14 +26,14 @@ def devices(
     found = list_microphones()
     if as_json:
         for device in found:
-            typer.echo(json.dumps(asdict(device), ensure_ascii=False))
+            typer.echo(json_line(asdict(device)))
         return
     if not found:
         typer.echo("There is no microphone here. Plug one in, or listen to a camera or a file.")
         return
     for device in found:
         typer.echo(
-            f"{device.number:4d}  {device.name}  "
+            f"{device.number:4d}  {printable(device.name)}  "
             f"({device.interface}, {device.channels} channels, {device.rate:g} Hz)"
         )
     typer.echo("\nListen to one with: langidd listen --device NUMBER")

@@ -109,15 +109,29 @@ def broker(url: str | None) -> dict[str, Any]:
     """Turn `mqtt[s]://[user[:password]@]host[:port]`, or a host alone, into settings."""
     if url is None:
         return {}
+    if "://" not in url:
+        # An IPv6 address alone needs no brackets; with a port it does.
+        url = (
+            f"mqtt://[{url}]"
+            if url.count(":") > 1 and not set(url) & set("[@")
+            else f"mqtt://{url}"
+        )
+    login = url.partition("://")[2].rpartition("@")[0]
+    wrong = next((character for character in login if character in "/?#[]"), None)
+    if wrong:
+        raise ConfigError(
+            f"--mqtt: the user or the password holds '{wrong}'; write %{ord(wrong):02X} for it, "
+            "or give the password in --mqtt-password-file"
+        )
     try:
-        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ConfigError("--mqtt is no URL; it must be mqtt://host or mqtts://host:8883") from None
     if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path not in {"", "/"}:
         raise ConfigError("--mqtt: it must be mqtt://host or mqtts://host:8883, without a path")
     return {
-        "mqtt.host": parts.hostname,
+        "mqtt.host": unquote(parts.hostname),
         "mqtt.port": port,
         "mqtt.username": unquote(parts.username) if parts.username else None,
         "mqtt.password": unquote(parts.password) if parts.password else None,

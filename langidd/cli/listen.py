@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -21,7 +21,10 @@ from langidd.cli.flags import (
     codes,
     nested,
 )
-from langidd.errors import ConfigError
+from langidd.errors import ConfigError, printable
+
+LONGEST_NAME: Final = 200
+"""Characters that a source's name may have."""
 
 if TYPE_CHECKING:
     from langidd.cli.view import View
@@ -121,6 +124,7 @@ def listen(
             "sources": [{key: value for key, value in source.items() if value is not None}],
         }
     )
+    from langidd.audio import check_source
     from langidd.cli.view import open_view
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
@@ -131,6 +135,7 @@ def listen(
     if "node" not in flags:
         loaded = loaded.model_copy(update={"node": f"{loaded.node}-listen"})
     configure_logs(loaded.log, loaded.secrets())
+    check_source(loaded.sources[0])
     with open_view(loaded.sources[0].name, json_lines=json_lines) as view:
         asyncio.run(_listen(loaded, view, publish=mqtt is not None))
     if view.failed:
@@ -163,6 +168,7 @@ def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
 def _usable(name: str, otherwise: str) -> str:
     from langidd.naming import slug
 
+    name = printable(name)[:LONGEST_NAME]
     try:
         slug(name)
     except ConfigError:

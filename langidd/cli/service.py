@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from langidd.errors import printable
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -46,7 +48,7 @@ def install(
     chosen = {"microphone": microphone, "gpu": gpu, "internet": internet}
     drop_ins = [name for name, wanted in chosen.items() if wanted]
     for line in put(root, drop_ins, dry_run=dry_run):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 @app.command()
@@ -55,4 +57,4 @@ def uninstall(*, dry_run: DryRun = False, root: Root = Path("/")) -> None:
     from langidd.service.unit.installation import uninstall as take
 
     for line in take(root, dry_run=dry_run):
-        typer.echo(line)
+        typer.echo(printable(line))

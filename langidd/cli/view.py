@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import typer
 
+from langidd.cli.terminal import json_line
 from langidd.publish.messages import ratio, timestamp
 from langidd.types import NO_SPEECH, UNCERTAIN
 
@@ -157,7 +157,7 @@ def _percent(decision: Decision) -> str:
 
 
 def _write(**said: Any) -> None:
-    typer.echo(json.dumps(said, ensure_ascii=False))
+    typer.echo(json_line(said))
 
 
 class PictureView:

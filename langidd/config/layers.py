@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tomllib
 import types
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from langidd.config.complaints import explain, key_text, short, suggestion
-from langidd.config.models import Settings
+from langidd.config.files import FILE_BYTES, read_text
+from langidd.config.refusals import explain, key_text, short, suggestion
+from langidd.config.renamed import with_new_names
+from langidd.config.settings import Settings
 from langidd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from langidd.config.refusals import Location
+
+_LOG: Final = logging.getLogger(__name__)
 
 DEFAULT_PATH: Final = Path("/etc/langidd/config.toml")
 
@@ -25,8 +33,6 @@ PREFIX: Final = "LANGIDD_"
 
 NO_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "REQUIRE_ALL"})
 """Variables with our prefix that are no settings: the file's place, and the tests' own."""
-
-FILE_BYTES: Final = 4 * 2**20
 
 
 class _Environment(Settings, BaseSettings):
@@ -55,9 +61,14 @@ def load_settings(
     Raises ConfigError, in one line without secrets.
     """
     file = _read(path) if path is not None else {}
+    for line in with_new_names(file, lambda place: f"{path}: {key_text(place)}"):
+        _LOG.warning(line)
     variables = _variables() if environment else {}
+    flags = deepcopy(dict(flags or {}))
+    for line in with_new_names(flags, lambda place: f"--set {key_text(place)}"):
+        _LOG.warning(line)
     given: dict[str, Any] = {}
-    for layer in (defaults or {}, file, variables, flags or {}):
+    for layer in (defaults or {}, file, variables, flags):
         given = _over(given, dict(layer))
     if environment and not given.get("state_directory") and os.environ.get("STATE_DIRECTORY"):
         # systemd gives several, joined by colons, where a unit names several.
@@ -66,23 +77,16 @@ def load_settings(
     try:
         return Settings.model_validate(given, context={"directory": directory})
     except ValidationError as error:
-        location, text = explain(error, Settings, given)
-        origin = _origin(location, path, variables, flags or {})
+        location, text = explain(error, given)
+        origin = _origin(location, path, variables, flags)
         raise ConfigError(origin + text) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES + 1)
+        return tomllib.loads(read_text(path, FILE_BYTES))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > FILE_BYTES:
-        raise ConfigError(f"{path} holds over {FILE_BYTES} bytes; that is no configuration")
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no UTF-8 text (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(")[2].rstrip(")") if "(" in str(error) else "somewhere"
         # The parser's own words may quote the file, and the file may hold a password.
@@ -91,6 +95,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} {error}") from None
 
 
 def _variables() -> dict[str, Any]:
@@ -108,7 +114,13 @@ def _variables() -> dict[str, Any]:
     except SettingsError:
         # Its text quotes the value; the key is found by asking for each alone.
         raise ConfigError(_unparsed()) from None
+    for line in with_new_names(raw, _variable):
+        _LOG.warning(line)
     return {key: _typed(value, known[key].annotation) for key, value in raw.items()}
+
+
+def _variable(location: Location) -> str:
+    return PREFIX + "__".join(str(part).upper() for part in location)
 
 
 def _unparsed() -> str:
@@ -174,7 +186,7 @@ def _over(below: Any, above: Any) -> Any:
 
 
 def _origin(
-    location: tuple[int | str, ...],
+    location: Location,
     path: Path | None,
     variables: Mapping[str, Any],
     flags: Mapping[str, Any],
@@ -183,11 +195,11 @@ def _origin(
     if _holds(flags, location):
         return ""
     if _holds(variables, location):
-        return PREFIX + "__".join(str(part).upper() for part in location) + ": "
+        return f"{_variable(location)}: "
     return f"{path}: " if path is not None else ""
 
 
-def _holds(layer: Any, location: tuple[int | str, ...]) -> bool:
+def _holds(layer: Any, location: Location) -> bool:
     for part in location:
         if isinstance(layer, dict) and str(part) in layer:
             layer = layer[str(part)]

@@ -25,6 +25,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from langidd.decision.confidence import published_probabilities
 from langidd.decision.setup import candidate_languages, prior_probabilities
 from langidd.types import NO_SPEECH, UNCERTAIN, Decision
 
@@ -335,7 +336,7 @@ class Decider:
     def _probabilities(self) -> dict[str, float]:
         if self._language == NO_SPEECH:
             return {NO_SPEECH: 1.0}
-        return dict(self._belief)
+        return published_probabilities(self._belief, self.settings.confidence_slope)
 
 
 def _normalised(values: Mapping[str, float]) -> dict[str, float]:

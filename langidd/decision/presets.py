@@ -42,8 +42,9 @@ class DeciderSettings:
       `leave_threshold` before it is given up.
     - `min_dwell_s`: seconds of speech for which a named language stays at least.
     - `no_speech_after_s`: seconds of silence after which the decision is `zxx`.
-    - `confidence_slope`, `confidence_offset`: what turns the log-odds of the filter into
-      those of the published confidence (Platt's scaling, fitted by `langidd-train tune`).
+    - `confidence_slope`: factor that turns the log-odds of the filter into those of the
+      published probabilities (fitted by `langidd-train tune`). The thresholds above apply to
+      the filter's own probabilities.
 
     Raises:
         ConfigError: A number lies outside its range.
@@ -64,8 +65,7 @@ class DeciderSettings:
     leave_debounce_s: float = 2.0
     min_dwell_s: float = 1.5
     no_speech_after_s: float = 30.0
-    confidence_slope: float = 0.75
-    confidence_offset: float = 0.05
+    confidence_slope: float = 0.85
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -97,7 +97,6 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "min_dwell_s": (0.0, 600.0),
         "no_speech_after_s": (0.5, 86_400.0),
         "confidence_slope": (0.01, 10.0),
-        "confidence_offset": (-10.0, 10.0),
     }
 )
 
@@ -113,8 +112,7 @@ FAST: Final = replace(
     leave_debounce_s=1.0,
     min_dwell_s=0.5,
     no_speech_after_s=15.0,
-    confidence_slope=0.65,
-    confidence_offset=-0.05,
+    confidence_slope=0.73,
 )
 STEADY: Final = replace(
     BALANCED,
@@ -128,8 +126,7 @@ STEADY: Final = replace(
     leave_debounce_s=3.0,
     min_dwell_s=3.0,
     no_speech_after_s=60.0,
-    confidence_slope=0.85,
-    confidence_offset=-0.7,
+    confidence_slope=0.76,
 )
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(

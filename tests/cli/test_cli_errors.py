@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from langidd.cli import app
 from langidd.errors import ModelError, SourceError
+from tests.conftest import DEMO_RECORDING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,9 +74,9 @@ def test_what_is_a_fault_of_ours_is_no_line_of_theirs(monkeypatch: pytest.Monkey
 
 
 def test_a_model_that_is_not_there(tmp_path: Path):
-    recording = tmp_path / "a.wav"
-    recording.touch()
-    result = CliRunner().invoke(app, ["listen", str(recording), "--model", str(tmp_path / "no")])
+    result = CliRunner().invoke(
+        app, ["listen", str(DEMO_RECORDING), "--model", str(tmp_path / "no")]
+    )
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert str(tmp_path / "no") in result.stderr

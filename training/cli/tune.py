@@ -90,12 +90,11 @@ def tune(
     draw_picture(picture, swept, presets, naive)
     _show([*presets, *naive, *swept[:5]])
     for name, numbers in PRESETS.items():
-        plain = replace(numbers, confidence_slope=1.0, confidence_offset=0.0)
+        plain = replace(numbers, confidence_slope=1.0)
         results = tallies(material, lambda source, plain=plain: Decider(source, calibration, plain))  # type: ignore[misc]
-        pairs = [pair for one in results for pair in one.confidences]
-        if pairs:
-            slope, offset = fit_confidence(pairs)
-            typer.echo(f"{name}: confidence_slope {slope:.3f}, confidence_offset {offset:.3f} fit")
+        named = [decision for one in results for decision in one.named]
+        if named:
+            typer.echo(f"{name}: confidence_slope {fit_confidence(named):.3f} fits")
     typer.echo(f"{len(points)} settings: {picture}, {table}")
 
 

@@ -13,6 +13,8 @@ from langidd.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from langidd_training.data.store import StoredClip
+
 SPLITS: Final = ("train", "dev", "test")
 OTHER: Final = "other"
 """The class of every language that the model does not name."""
@@ -35,22 +37,67 @@ class Clip:
     split: str
 
 
-def read_corpora(roots: Iterable[Path], languages: Sequence[str]) -> list[Clip]:
+def read_corpora(roots: Sequence[Path], languages: Sequence[str] | None = None) -> list[Clip]:
     """Read every clip that `roots` list.
 
-    A root is a directory of Common Voice languages (`uz/train.tsv`, `uz/clips/`), one
-    such language, or a manifest file. Languages outside `languages` become `other`.
+    Args:
+        roots: each a directory of Common Voice languages (`uz/train.tsv`, `uz/clips/`),
+            one such language, or a manifest file.
+        languages: the classes; clips in other languages become `other`. None: the names
+            of the languages' directories, or the languages that a manifest names.
 
     Raises:
         ConfigError: a root is neither, or lists nothing.
 
     """
+    named = tuple(languages) if languages is not None else named_languages(roots)
+    return _read_all(roots, named)
+
+
+def named_languages(roots: Iterable[Path]) -> tuple[str, ...]:
+    """Give the languages that directories and manifests are named for, without `other`."""
+    names: list[str] = []
+    for root in roots:
+        if root.is_file():
+            names += [_base(row.get("language", "")) for row in _rows(root)]
+        else:
+            places = [root] if _is_language(root) else sorted(filter(_is_language, root.glob("*")))
+            names += [_base(place.resolve().name) for place in places]
+    return tuple(name for name in dict.fromkeys(names) if name and name != OTHER)
+
+
+def require_languages(
+    clips: Iterable[Clip] | Iterable[StoredClip], languages: Sequence[str], where: str
+) -> None:
+    """Make sure that each language has a clip to learn from.
+
+    Raises:
+        ConfigError: names the languages that are missing, and those that are there.
+
+    """
+    classes: set[str] = set()
+    locales: set[str] = set()
+    for clip in clips:
+        classes.add(clip.language)
+        locales.add(clip.locale)
+    missing = [language for language in languages if language not in classes]
+    if missing or not languages:
+        there = ", ".join(sorted(locales)) or "none"
+        lacks = f"no clip in {', '.join(missing)}" if languages else "no language"
+        raise ConfigError(f"{where}: {lacks}; the languages there are {there}")
+
+
+def _is_language(directory: Path) -> bool:
+    return any((directory / f"{split}.tsv").is_file() for split in SPLITS)
+
+
+def _read_all(roots: Iterable[Path], languages: Sequence[str]) -> list[Clip]:
     clips: list[Clip] = []
     for root in roots:
         before = len(clips)
         if root.is_file():
             clips += read_manifest(root, languages)
-        elif any((root / f"{split}.tsv").is_file() for split in SPLITS):
+        elif _is_language(root):
             clips += read_common_voice(root, languages)
         else:
             for directory in sorted(path for path in root.glob("*") if path.is_dir()):

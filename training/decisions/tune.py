@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from langidd.decision.confidence import published_probabilities
 from langidd.decision.decider import Decider
 from langidd.decision.presets import PRESETS, DeciderSettings
 from langidd_training.decisions.bars import BARS
@@ -65,8 +66,6 @@ FIGURES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("calibration_error", "confidence, calibration error", (*ONE_LANGUAGE, *SWITCHES)),
 )
 """The table's columns: name, figure, the kinds of recordings that it is measured on."""
-
-_SETTLED: Final = 1e-9
 
 _BAR_COLUMNS: Final = (
     "first_right_percent",
@@ -191,34 +190,24 @@ def shortfall(figures: Mapping[str, float]) -> float:
     return total
 
 
-def fit_confidence(pairs: Sequence[tuple[float, bool]]) -> tuple[float, float]:
-    """Fit Platt's slope and offset to pairs of confidence and rightness (Newton's method).
+def fit_confidence(named: Sequence[tuple[Mapping[str, float], str, bool]]) -> float:
+    """Fit the slope of `published_probabilities` by maximum likelihood.
 
-    The confidences must have been published with slope 1 and offset 0. Platt, in
-    Advances in Large Margin Classifiers (1999); a weak prior holds the slope near 1.
+    Args:
+        named: Of decisions made with slope 1: their probabilities, the language, and
+            whether it was right.
+
     """
-    levels = np.clip(np.array([level for level, _ in pairs], np.float64), 1e-6, 1.0 - 1e-6)
-    right = np.array([hit for _, hit in pairs], np.float64)
-    inputs = np.stack([np.log(levels) - np.log1p(-levels), np.ones_like(levels)])
-    centre = np.array([1.0, 0.0])
+    from scipy.optimize import minimize_scalar
 
-    def loss(weights: npt.NDArray[np.float64]) -> float:
-        odds = weights @ inputs
-        misfit = np.sum(np.logaddexp(0.0, odds) - right * odds)
-        return float(misfit + 0.5 * np.sum(np.square(weights - centre)))
+    def loss(log_slope: float) -> float:
+        total = 0.0
+        for belief, language, right in named:
+            chance = published_probabilities(belief, math.exp(log_slope))[language]
+            total -= math.log(max(chance if right else 1.0 - chance, 1e-12))
+        return total
 
-    weights = centre
-    for _ in range(50):
-        predicted = 1.0 / (1.0 + np.exp(-np.clip(weights @ inputs, -500.0, 500.0)))
-        gradient = inputs @ (predicted - right) + (weights - centre)
-        curvature = (inputs * (predicted * (1.0 - predicted))) @ inputs.T + np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        while loss(weights - step) > loss(weights) and float(np.max(np.abs(step))) > _SETTLED:
-            step = step / 2.0
-        weights = weights - step
-        if float(np.max(np.abs(step))) <= _SETTLED:
-            break
-    return float(np.clip(weights[0], 0.01, 10.0)), float(np.clip(weights[1], -10.0, 10.0))
+    return math.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x)
 
 
 def table(points: Sequence[Point]) -> str:

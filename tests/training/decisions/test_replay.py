@@ -44,11 +44,11 @@ def windows_of(model: FakeModel) -> int:
 
 
 @pytest.fixture(scope="module")
-def clips(speech: Path) -> list[Clip]:
+def clips(corpora: Path) -> list[Clip]:
     """A few clips of each language: decoding all would take minutes."""
     chosen: list[Clip] = []
     for language in ("uz", "ru", "en", "kk"):
-        chosen += [clip for clip in read_clips(speech) if clip.language == language][:12]
+        chosen += [clip for clip in read_clips(corpora) if clip.language == language][:12]
     return chosen
 
 
@@ -228,9 +228,9 @@ def test_the_truth_of_a_mix_is_where_speech_is_heard(clips: list[Clip], tmp_path
     assert result.known_s == pytest.approx(truth.speech_s)
 
 
-def test_halves_share_no_speaker_and_together_are_all(speech: Path):
-    whole = read_clips(speech)
-    halves = read_clips(speech, half="a"), read_clips(speech, half="b")
+def test_halves_share_no_speaker_and_together_are_all(corpora: Path):
+    whole = read_clips(corpora)
+    halves = read_clips(corpora, half="a"), read_clips(corpora, half="b")
     speakers = [{(clip.language, clip.speaker) for clip in half} for half in halves]
     assert not speakers[0] & speakers[1]
     assert len(halves[0]) + len(halves[1]) == len(whole)

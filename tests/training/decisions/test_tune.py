@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from langidd.decision.confidence import published_probabilities
 from langidd.decision.decider import Decider
 from langidd.decision.presets import PRESETS, DeciderSettings
 from langidd.types import Pause, Scores, Span
@@ -152,14 +153,14 @@ def test_shortfall_is_nought_where_the_bars_hold_and_grows_with_what_is_missing(
 
 def test_confidence_is_fitted_to_how_often_it_was_right():
     chance = random.Random(5)  # noqa: S311 - a test's own noise
-    pairs = []
-    for _ in range(20_000):
-        odds = chance.uniform(-2.0, 6.0)
-        level = 1.0 / (1.0 + math.exp(-odds))
-        pairs.append((level, chance.random() < 1.0 / (1.0 + math.exp(-(0.6 * odds + 0.4)))))
-    slope, offset = fit_confidence(pairs)
-    assert slope == pytest.approx(0.6, abs=0.1)
-    assert offset == pytest.approx(0.4, abs=0.15)
+    named = []
+    for _ in range(4_000):
+        level = 1.0 / (1.0 + math.exp(-chance.uniform(-2.0, 6.0)))
+        rest = chance.random()
+        belief = {"uz": level, "ru": (1.0 - level) * rest, "und": (1.0 - level) * (1.0 - rest)}
+        true = published_probabilities(belief, 0.6)["uz"]
+        named.append((belief, "uz", chance.random() < true))
+    assert fit_confidence(named) == pytest.approx(0.6, abs=0.05)
 
 
 def test_a_preset_published_with_a_fit_keeps_its_changes(material: Material):

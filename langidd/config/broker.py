@@ -1,0 +1,94 @@
+"""Settings of the broker: the connection, TLS, and what is published."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from langidd.config.fields import (
+    Host,
+    Port,
+    ReadableFile,
+    Secret,
+    Table,
+    Text,
+    Topic,
+    fill_from_file,
+)
+
+
+class TlsSettings(Table):
+    """TLS to the broker."""
+
+    enabled: bool = False
+    """Off by default; a file below without it is refused."""
+    ca_file: ReadableFile | None = None
+    """Authorities to trust instead of the system's (PEM)."""
+    cert_file: ReadableFile | None = None
+    """The client's certificate (PEM)."""
+    key_file: ReadableFile | None = None
+    """The client certificate's key (PEM)."""
+    key_password: Secret | None = None
+    """The key's password; better in a file."""
+    key_password_file: ReadableFile | None = None
+    """A file that holds the key's password."""
+    insecure: bool = False
+    """Trust any certificate: for a try, never for a service."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.enabled and self.model_fields_set - {"enabled"}:
+            given = min(self.model_fields_set - {"enabled"})
+            raise ValueError(f"{given} is given but TLS is off; set enabled = true")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together; only one is given")
+        fill_from_file(self, "key_password")
+        return self
+
+
+class MqttSettings(Table):
+    """The broker, and what is published."""
+
+    host: Host | None = None
+    """The broker; unset: langidd runs its own on the loopback address."""
+    port: Port | None = None
+    """Unset: 1883, or 8883 with TLS."""
+    username: Text | None = None
+    """The broker's user."""
+    password: Secret | None = None
+    """The user's password; better in a file."""
+    password_file: ReadableFile | None = None
+    """A file that holds the password."""
+    client_id: Text | None = None
+    """Unset: made of the node's name."""
+    protocol: Literal["5", "3.1.1"] = "5"
+    """MQTT's version."""
+    base: Topic = "langidd"
+    """The first part of every topic."""
+    keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 30
+    """A broker takes us for gone after one and a half of these."""
+    tls: TlsSettings = TlsSettings()
+    """TLS to the broker."""
+    discovery: bool = True
+    """Tell Home Assistant what there is."""
+    discovery_prefix: Topic = "homeassistant"
+    """Where Home Assistant listens."""
+    windows: bool = False
+    """Publish each window's probabilities too."""
+    outbox_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
+    """Events kept while the broker is away."""
+    outbox_bytes: Annotated[int, Field(ge=65_536, le=2**40)] = 64 * 2**20
+    """Room for them on disk; the oldest go first."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        fill_from_file(self, "password")
+        if self.password is not None and self.username is None and self.protocol == "3.1.1":
+            raise ValueError("a password needs a username with MQTT 3.1.1")
+        return self
+
+    @property
+    def port_number(self) -> int:
+        """The port, given or the usual one."""
+        return self.port or (8883 if self.tls.enabled else 1883)
