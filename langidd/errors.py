@@ -25,12 +25,16 @@ class SourceError(LangiddError):
         self.permanent = permanent
 
 
+class EndsEarlyError(SourceError):
+    """A recording whose end cannot be read; all sound before it was given."""
+
+
 class ModelError(LangiddError):
     """A checkpoint cannot be used, or a model failed."""
 
 
 class BrokerError(LangiddError):
-    """The MQTT broker refuses the connection: password, certificate, protocol."""
+    """The MQTT broker refuses the connection or a message: password, certificate, rules."""
 
 
 class ServiceError(LangiddError):

@@ -37,6 +37,7 @@ class SourceCounts:
         overflows: Blocks that the sound card lost; each is a gap.
         dropped: Chunks that were not read in time; each is a gap.
         resyncs: Jumps of the time stamps.
+        holes: Holes too short to end a segment, which were filled with silence.
         abandoned: Reader threads or processes that hung and were abandoned.
         hanging: How many of them hang now.
         reconnects: Attempts after the first.
@@ -50,6 +51,7 @@ class SourceCounts:
     overflows: int = 0
     dropped: int = 0
     resyncs: int = 0
+    holes: int = 0
     abandoned: int = 0
     hanging: int = 0
     reconnects: int = 0

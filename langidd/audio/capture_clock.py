@@ -101,6 +101,18 @@ class CaptureClock:
         self._next += duration_s
         return Stamp(captured_at, gap)
 
+    def room_s(self, samples: int, arrived_at: float) -> float:
+        """Return how much sound can be missing before sound that has just arrived.
+
+        Args:
+            samples: Sound since the last stamp, 16 kHz.
+            arrived_at: The monotonic time when its last sample arrived.
+
+        """
+        if self._next is None or self._unknown_loss:
+            return 0.0
+        return max(0.0, arrived_at - self._next - samples / SAMPLE_RATE)
+
     def lose(self) -> None:
         """Say that an unknown amount of sound is missing: the next arrival tells."""
         self._unknown_loss = True

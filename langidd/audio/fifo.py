@@ -11,9 +11,9 @@ import av
 import av.error
 
 from langidd.audio.base import SourceCounts, one_line
-from langidd.audio.decoding import Decoder
 from langidd.audio.pipe import Pipe, PipeChunks
 from langidd.audio.reader import Reader
+from langidd.audio.tracks import TrackReader
 from langidd.errors import SourceError
 
 if TYPE_CHECKING:
@@ -40,18 +40,27 @@ class FifoSource:
     Args:
         name: The source's name in the configuration.
         path: The pipe.
+        track: The audio track's number, from 0, or its language.
         stall_s: After a silence this long, sound is dated by its arrival again.
 
     """
 
     live: Final = False
 
-    def __init__(self, name: str, path: Path, *, stall_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        track: int | str | None = None,
+        stall_s: float = 10.0,
+    ) -> None:
         self.name = name
         self.counts = SourceCounts()
         # A pipe without a name is a link to `pipe:[number]`, which is no path.
         self.recovery: Recovery = "reopen" if path.resolve().exists() else "none"
         self._path = path
+        self._track = track
         self._stall_s = stall_s
         self._reader = Reader(name, self.counts)
 
@@ -71,7 +80,7 @@ class FifoSource:
                     f"leave {key} out",
                     permanent=True,
                 )
-        return cls(settings.name, path, stall_s=settings.stall_s)
+        return cls(settings.name, path, track=settings.track, stall_s=settings.stall_s)
 
     def check(self) -> None:
         """Raise SourceError where the pipe cannot be read."""
@@ -92,8 +101,7 @@ class FifoSource:
             chunks = PipeChunks(pipe, self.counts, self._stall_s)
             try:
                 with av.open(pipe, "r", options=_OPTIONS, metadata_errors="ignore") as container:
-                    decoder = Decoder(self._audio(container), self.counts)
-                    for chunk in self._chunks(container, decoder, chunks):
+                    for chunk in self._chunks(container, chunks):
                         if not queue.put(chunk):
                             return
             except av.error.FFmpegError:
@@ -104,23 +112,19 @@ class FifoSource:
             raise self._error("the writer has closed it")
 
     def _chunks(
-        self, container: av.container.InputContainer, decoder: Decoder, chunks: PipeChunks
+        self, container: av.container.InputContainer, chunks: PipeChunks
     ) -> Iterator[Chunk]:
-        for packet in container.demux(container.streams.audio[0]):
-            for piece in decoder.decode(packet if packet.size else None):
-                if piece.gap:
-                    yield from chunks.lose(piece.lost_s)
-                yield from chunks.push(piece.samples)
+        try:
+            tracks = TrackReader(container, self.counts, self._track, name=self.name)
+        except ValueError as error:
+            raise self._error(str(error)) from None
+        for packet in container.demux(container.streams.audio):
+            if packet.size:
+                for piece in tracks.decode(packet):
+                    yield from chunks.push(piece.samples, piece.lost_s)
+        for piece in tracks.flush():
+            yield from chunks.push(piece.samples, piece.lost_s)
         yield from chunks.flush()
-
-    def _audio(self, container: av.container.InputContainer) -> av.AudioStream:
-        if not container.streams.audio:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams}))
-            raise self._error(f"has no sound in it (only {kinds or 'nothing'})")
-        stream = container.streams.audio[0]
-        if stream.codec_context is None:
-            raise self._error("has sound in a codec that FFmpeg does not know")
-        return stream
 
     @contextmanager
     def _open(self, queue: ThreadQueue[Chunk]) -> Iterator[Pipe]:

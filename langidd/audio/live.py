@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from langidd.audio.base import CHUNK_S, SourceCounts
 from langidd.audio.capture_clock import CaptureClock, Stamp
 from langidd.audio.resampling import Chunker
+from langidd.audio.timestamps import SMALL_HOLE_S
 from langidd.types import SAMPLE_RATE, Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     import numpy.typing as npt
+
+    from langidd.audio.decoding import Piece
 
 
 class LiveChunks:
@@ -35,6 +39,26 @@ class LiveChunks:
         self._lost_s = 0.0
         self._arrived_at = 0.0
         self._ends_at = 0.0
+
+    def add(self, piece: Piece) -> Iterator[Chunk]:
+        """Add decoded sound and the hole before it; yields the whole chunks.
+
+        No more can be missing than the arrival has room for: a camera that sets its clock
+        loses nothing, and no sound is dated ahead of now. A small hole becomes silence.
+        """
+        lost_s = piece.lost_s
+        if lost_s and self._sample_count is None:
+            samples = self._chunker.waiting + len(piece.samples)
+            lost_s = min(lost_s, self._clock.room_s(samples, piece.arrived_at))
+            self._counts.resyncs += lost_s < piece.lost_s / 2
+        if lost_s >= SMALL_HOLE_S:
+            yield from self.lose(lost_s)
+        elif lost_s:
+            self._counts.holes += 1
+            silence = np.zeros(round(lost_s * SAMPLE_RATE), dtype=np.float32)
+            behind_s = len(piece.samples) / SAMPLE_RATE
+            yield from self.push(silence, piece.arrived_at - behind_s)
+        yield from self.push(piece.samples, piece.arrived_at)
 
     def push(
         self, samples: npt.NDArray[np.float32], arrived_at: float | None = None

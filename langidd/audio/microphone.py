@@ -17,7 +17,7 @@ from langidd.audio.base import SourceCounts
 from langidd.audio.live import LiveChunks
 from langidd.audio.portaudio import HEADER, NoDevice, bare_name, find
 from langidd.audio.reader import MOST_HANGING
-from langidd.audio.resampling import Resampler, mean_of
+from langidd.audio.resampling import Resampler, to_float
 from langidd.errors import SourceError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def list_microphones() -> list[Microphone]:
 
 
 class MicrophoneSource:
-    """An input device, recorded at its own rate with all of its channels.
+    """An input device, recorded at its own rate with all of its channels mixed.
 
     Once it was open it is looked for by name, so it is found when it returns as another
     number.
@@ -173,7 +173,7 @@ class MicrophoneSource:
             raise self._error(opened["error"], permanent=opened["permanent"])
         self._wanted = {"device": bare_name(opened["name"]), "number": opened["number"]}
         channels = opened["channels"]
-        resampler = Resampler(opened["rate"], self.counts)
+        resampler = Resampler(opened["rate"], channels)
         live = LiveChunks(self.counts)
         while (header := await _exactly(pipe, HEADER.size)) is not None:
             length, arrived_at, lost = HEADER.unpack(header)
@@ -181,14 +181,13 @@ class MicrophoneSource:
                 self.counts.overflows += lost
                 for chunk in live.push(resampler.flush()):
                     yield chunk
-                resampler = Resampler(opened["rate"], self.counts)
                 for chunk in live.lose():
                     yield chunk
             data = await _exactly(pipe, length) if length else None
             if data is None:
                 return
             frames = np.frombuffer(data, dtype="<f4").reshape(-1, channels)
-            sound = resampler.push(mean_of(frames))
+            sound = resampler.push(to_float(frames.T, self.counts))
             for chunk in live.push(sound, arrived_at - resampler.held_s):
                 yield chunk
 

@@ -7,6 +7,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
+from langidd.audio.decoding import Piece
 from langidd.audio.live import LiveChunks
 from langidd.types import SAMPLE_RATE
 
@@ -98,8 +99,14 @@ class PipeChunks:
         self._arrived_at = 0.0
         self._read_s = 0.0
 
-    def push(self, samples: npt.NDArray[np.float32]) -> Iterator[Chunk]:
-        """Add 16 kHz mono sound that was just read; yields the whole chunks."""
+    def push(self, samples: npt.NDArray[np.float32], lost_s: float = 0.0) -> Iterator[Chunk]:
+        """Add 16 kHz mono sound that was just read; yields the whole chunks.
+
+        Args:
+            samples: `(n,) float32`.
+            lost_s: How much sound is missing before it, by its stamps.
+
+        """
         now = self._monotonic()
         waited_s = self._pipe.take_wait_s()
         duration_s = len(samples) / SAMPLE_RATE
@@ -115,13 +122,9 @@ class PipeChunks:
             self._started_at, self._read_s, ahead_s = now - duration_s, duration_s, 0.0
             yield from self._live.lose()
             self._live.count_samples(False)
-        yield from self._live.push(samples, self._arrived_at)
+        yield from self._live.add(Piece(samples, lost_s, self._arrived_at))
         if ahead_s > _RECORDING_S:
             self._live.count_samples(True)
-
-    def lose(self, lost_s: float = 0.0) -> Iterator[Chunk]:
-        """Say that sound is missing here, how much if known; yields what came before."""
-        yield from self._live.lose(lost_s)
 
     def flush(self) -> Iterator[Chunk]:
         """Yield the rest, shorter than a chunk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
@@ -11,9 +12,9 @@ import av
 import av.error
 
 from langidd.audio.base import SourceCounts, one_line
-from langidd.audio.decoding import Decoder
 from langidd.audio.live import LiveChunks
 from langidd.audio.reader import Reader
+from langidd.audio.tracks import TrackReader
 from langidd.errors import SourceError
 from langidd.observability.redaction import redact_url
 from langidd.rtsp_url import parse_rtsp_url
@@ -63,9 +64,9 @@ _EXPLANATIONS: Final[tuple[tuple[tuple[type[av.error.FFmpegError], ...], str, bo
 
 
 class RtspSource:
-    """The first audio track of an RTSP stream.
+    """An audio track of an RTSP stream.
 
-    Only the audio track is asked for, where the server plays it alone. User and password
+    Only audio is asked for, where the server plays it alone. User and password
     may stand in the URL (percent-encoded where they hold signs that URLs use) or be given
     apart, as they are. Neither is in any message.
 
@@ -75,6 +76,7 @@ class RtspSource:
         username: Instead of the URL's.
         password: Instead of the URL's.
         transport: `tcp` or `udp`.
+        track: The audio track's number, from 0, or its language.
         open_s: How long FFmpeg waits for an answer when it connects.
         read_s: How long it waits for the next packet.
 
@@ -94,6 +96,7 @@ class RtspSource:
         username: str | None = None,
         password: str | None = None,
         transport: str = "tcp",
+        track: int | str | None = None,
         open_s: float = 10.0,
         read_s: float = 10.0,
     ) -> None:
@@ -106,6 +109,8 @@ class RtspSource:
             raise self._error(str(error), permanent=True) from None
         self._url = self._with_login(username, password)
         self._transport = transport
+        self._track = track
+        self.tracks = ""
         self._timeout_s = (open_s, read_s)
         self._audio_alone = True
         self._reader = Reader(name, self.counts)
@@ -125,6 +130,7 @@ class RtspSource:
             username=settings.username,
             password=None if secret is None else secret.get_secret_value(),
             transport=settings.transport,
+            track=settings.track,
             read_s=settings.stall_s,
         )
 
@@ -142,33 +148,30 @@ class RtspSource:
 
     def _read(self, queue: ThreadQueue[Chunk]) -> None:
         with self._open() as container:
-            stream = self._audio(container)
+            tracks = self._audio(container)
             if queue.closed:
                 return
-            for chunk in self._chunks(self._packets(container, stream, queue), stream):
+            for chunk in self._chunks(self._packets(container, queue), tracks):
                 if not queue.put(chunk):
                     return
 
     def _chunks(
-        self, packets: Iterator[av.Packet[av.AudioStream]], stream: av.AudioStream
+        self, packets: Iterator[av.Packet[av.AudioStream]], tracks: TrackReader
     ) -> Iterator[Chunk]:
-        decoder = Decoder(stream, self.counts)
         live = LiveChunks(self.counts)
         damaged_in_a_row = 0
         for packet in packets:
-            decoded = decoder.decoded
-            for piece in decoder.decode(packet):
-                if piece.gap:
-                    yield from live.lose(piece.lost_s)
-                yield from live.push(piece.samples)
-            damaged_in_a_row = 0 if decoder.decoded > decoded else damaged_in_a_row + 1
+            decoded = tracks.decoded
+            for piece in tracks.decode(packet, time.monotonic()):
+                self.tracks = tracks.chosen
+                yield from live.add(piece)
+            damaged_in_a_row = 0 if tracks.decoded > decoded else damaged_in_a_row + 1
             if damaged_in_a_row > _DAMAGED_IN_A_ROW:
                 raise self._error("sends sound that cannot be decoded")
 
     def _packets(
         self,
         container: av.container.InputContainer,
-        stream: av.AudioStream,
         queue: ThreadQueue[Chunk],
     ) -> Iterator[av.Packet[av.AudioStream]]:
         try:
@@ -177,7 +180,7 @@ class RtspSource:
             for packet in container.demux():
                 if queue.closed:
                     return
-                if packet.size and packet.stream_index == stream.index:
+                if packet.size and isinstance(packet.stream, av.AudioStream):
                     yield cast("av.Packet[av.AudioStream]", packet)
         except av.error.FFmpegError as error:
             raise self._explained(error, "stopped sending") from None
@@ -227,18 +230,14 @@ class RtspSource:
             # Not FFmpeg's: the URL itself. Its text would hold the password.
             raise self._error("is no URL that can be opened", permanent=True) from None
 
-    def _audio(self, container: av.container.InputContainer) -> av.AudioStream:
-        if not container.streams.audio:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams}))
-            raise self._error(
-                f"has no audio track (only {kinds or 'no tracks'}); "
-                "switch sound on in the camera, or take its other stream",
-                permanent=True,
-            )
-        stream = container.streams.audio[0]
-        if stream.codec_context is None:
-            raise self._error("has sound in a codec that FFmpeg does not know", permanent=True)
-        return stream
+    def _audio(self, container: av.container.InputContainer) -> TrackReader:
+        try:
+            return TrackReader(container, self.counts, self._track, name=self.name, live=True)
+        except ValueError as error:
+            advice = ""
+            if not container.streams.audio:
+                advice = "; switch sound on in the camera, or take its other stream"
+            raise self._error(f"{error}{advice}", permanent=True) from None
 
     def _error(self, what: str, *, permanent: bool = False) -> SourceError:
         return SourceError(f"{self._shown}: {what}", permanent=permanent)

@@ -11,7 +11,7 @@ import numpy as np
 from langidd.audio.base import SourceCounts
 from langidd.audio.pipe import Pipe, PipeChunks
 from langidd.audio.reader import Reader
-from langidd.audio.resampling import Resampler, mean_of
+from langidd.audio.resampling import Resampler, to_float
 from langidd.errors import SourceError
 from langidd.types import SAMPLE_RATE
 
@@ -88,7 +88,7 @@ class StdinSource:
     def _read(self, queue: ThreadQueue[Chunk]) -> None:
         pipe = Pipe(self._open(), lambda: queue.closed)
         chunks = PipeChunks(pipe, self.counts, self._stall_s)
-        resampler = Resampler(self._rate, self.counts)
+        resampler = Resampler(self._rate, self._channels)
         frame_bytes = _SAMPLE_BYTES * self._channels
         rest = b""
         empty = True
@@ -98,7 +98,7 @@ class StdinSource:
             whole = len(data) // frame_bytes * frame_bytes
             rest = data[whole:]
             frames = np.frombuffer(data[:whole], dtype="<i2").reshape(-1, self._channels)
-            sound = resampler.push(mean_of(frames))
+            sound = resampler.push(to_float(frames.T, self.counts))
             if not all(queue.put(chunk) for chunk in chunks.push(sound)):
                 return
         if empty and not queue.closed:

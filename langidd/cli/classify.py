@@ -1,4 +1,4 @@
-"""`langidd classify`: the languages of whole recordings."""
+"""`langidd classify`: the languages of recordings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
-    assignments,
+    Track,
     codes,
-    nested,
+    overrides,
 )
 from langidd.cli.terminal import json_line, path_text
 from langidd.errors import ConfigError, LangiddError, printable
@@ -37,11 +37,12 @@ def classify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings in any format.")],
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a file and line.")
+        bool, typer.Option("--json", help="Print one JSON object per file, each on its own line.")
     ] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="CSV with a header; one row a span of a language.")
+        bool, typer.Option("--csv", help="Print CSV with a header, one row per span of a language.")
     ] = False,
+    track: Track = None,
     languages: Languages = None,
     preset: Preset = None,
     model: Model = None,
@@ -50,10 +51,10 @@ def classify(
     settings: Set = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Say which languages are spoken in recordings, and when.
+    """Report which languages are spoken in recordings, and when.
 
-    A file that cannot be read gets one line on standard error; the others go on, and
-    the exit status is 1.
+    A file that cannot be read, or only in part, is reported on standard error. The other
+    files are still classified, and the exit status is 1.
 
     **Examples**
 
@@ -62,24 +63,16 @@ def classify(
         langidd classify meeting.mp4 --json | jq .spans
     """
     if as_json and as_csv:
-        raise ConfigError("--json and --csv are both given; one is allowed")
+        raise ConfigError("--json and --csv are both given; choose one")
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
 
-    flags = nested(
-        {
-            **assignments(settings),
-            "model.path": model,
-            "model.device": compute,
-            "decision.preset": preset,
-            "log.level": log_level,
-        }
-    )
+    flags = overrides(settings, log_level=log_level, model=model, compute=compute, preset=preset)
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
     failed = [file for file in files if not _can_be_opened(file)]
     there = [file for file in files if file not in failed]
-    results = _results(there, loaded, codes(languages), failed) if there else iter(())
+    results = _results(there, loaded, codes(languages), track, failed) if there else iter(())
     if as_json:
         for result in results:
             typer.echo(json_line(_as_object(result)))
@@ -92,9 +85,13 @@ def classify(
 
 
 def _results(
-    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[Path]
+    files: Sequence[Path],
+    settings: Settings,
+    candidates: list[str] | None,
+    track: str | None,
+    failed: list[Path],
 ) -> Iterator[FileResult]:
-    """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
+    """Classify one file after another; report one that fails at once, and add it to `failed`."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -120,16 +117,22 @@ def _results(
         asyncio.Runner() as runner,
         Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar,
     ):
-        task = bar.add_task("opening the model", total=len(files))
+        task = bar.add_task("loading the model", total=len(files))
         runner.run(model.start())
         for file in files:
             bar.update(task, description=printable(file.name))
             try:
-                yield runner.run(
-                    classify_file(file, model, vad_worker, settings, candidates=candidates)
+                result = runner.run(
+                    classify_file(
+                        file, model, vad_worker, settings, candidates=candidates, track=track
+                    )
                 )
+                if result.fault:
+                    failed.append(file)
+                    _tell(file, result.fault)
+                yield result
             except ConfigError:
-                # Wrong for one file is wrong for all of them.
+                # It applies to every file.
                 raise
             except LangiddError as error:
                 failed.append(file)
@@ -140,7 +143,7 @@ def _results(
 
 
 def _can_be_opened(file: Path) -> bool:
-    """Look before the model is loaded, and say what is wrong."""
+    """Check before the model is loaded, and report what is wrong."""
     try:
         with file.open("rb"):
             return True
@@ -172,6 +175,7 @@ def _as_object(result: FileResult) -> dict[str, Any]:
             }
             for start_s, end_s, language, confidence in result.spans
         ],
+        **({"fault": result.fault} if result.fault else {}),
     }
 
 
@@ -196,7 +200,7 @@ def _show_table(results: list[FileResult]) -> None:
         return
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("file", "language", "sure", "speech", "length"):
+    for heading in ("file", "language", "confidence", "speech", "length"):
         table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
     for result in results:
         table.add_row(

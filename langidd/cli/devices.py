@@ -13,11 +13,14 @@ from langidd.errors import printable
 
 def devices(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a device.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per device.")
+    ] = False,
 ) -> None:
-    """List the microphones, by number and by name.
+    """List the microphones, with number and name.
 
-    Numbers move when something is plugged in; a part of the name stays:
+    Numbers can change when a device is plugged in. Part of the name works too, and stays
+    the same:
 
         langidd listen --device "USB Audio"
     """
@@ -29,7 +32,7 @@ def devices(
             typer.echo(json_line(asdict(device)))
         return
     if not found:
-        typer.echo("There is no microphone here. Plug one in, or listen to a camera or a file.")
+        typer.echo("No microphone was found. Plug one in, or listen to a camera or a file.")
         return
     for device in found:
         typer.echo(

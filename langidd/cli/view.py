@@ -1,4 +1,4 @@
-"""What `listen` shows: a live picture, plain lines, or JSON lines."""
+"""What `listen` shows: a live display, plain lines, or JSON lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHANGES_SHOWN: Final = 8
 BARS_SHOWN: Final = 8
 
 LONGEST_RECORDING_S: Final = 10 * 365 * 86_400
-"""Earlier times than ten years after 1970 are no clock's."""
+"""A time earlier than ten years after 1970 counts from the start of a recording."""
 
 COLOURS: Final = ("green", "cyan", "magenta", "yellow", "blue", "red")
 _STATES: Final = {"live": "green", "ended": "dim", "connecting": "yellow"}
@@ -38,7 +38,7 @@ class View(Protocol):
 
     @property
     def failed(self) -> bool:
-        """Whether the source never gave a sound."""
+        """Whether the source gives no audio."""
 
     def decision(self, decision: Decision) -> None:
         """Show a decision."""
@@ -47,12 +47,12 @@ class View(Protocol):
         """Show what the model says of one window."""
 
     def health(self, health: Health) -> None:
-        """Show how the source is."""
+        """Show the state of the source."""
 
 
 @contextmanager
 def open_view(source: str, *, json_lines: bool) -> Iterator[View]:
-    """Give the view that fits: JSON where asked for, the picture on a terminal, else lines."""
+    """Open the view: JSON where asked for, the live display on a terminal, lines otherwise."""
     if json_lines:
         yield JsonView()
     elif not sys.stdout.isatty():
@@ -66,9 +66,9 @@ def open_view(source: str, *, json_lines: bool) -> Iterator[View]:
 
 
 def clock_time(moment: float) -> str:
-    """Return a capture time as this place's clock shows it.
+    """Return a capture time in local time.
 
-    A recording that is not played in real time counts from its beginning.
+    A recording that is not played in real time counts from its start.
     """
     if moment < LONGEST_RECORDING_S:
         minutes, seconds = divmod(int(moment), 60)
@@ -95,10 +95,10 @@ class LineView:
         typer.echo(f"{clock_time(moment)}  {decision.language:<4}  {sure:4}{note}".rstrip())
 
     def scores(self, scores: Scores) -> None:
-        """Say nothing: single windows are for the picture."""
+        """Show nothing: single windows are for the live display."""
 
     def health(self, health: Health) -> None:
-        """Write a state once."""
+        """Write the state when it changes."""
         self.failed = health.state in {"waiting", "stalled"}
         if health.state != self._state:
             self._state = health.state
@@ -161,7 +161,7 @@ def _write(**said: Any) -> None:
 
 
 class PictureView:
-    """The language now in big letters, a bar for each probability, the last changes."""
+    """The current language in big letters, a bar for each probability, the last changes."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -190,7 +190,7 @@ class PictureView:
         self.failed = health.state in {"waiting", "stalled"}
 
     def colour(self, language: str) -> str:
-        """Return the colour that a language keeps while the view lives."""
+        """Return the colour of a language, the same while the view is open."""
         if language in _NAMES:
             return "bright_black"
         return self._colours.setdefault(language, COLOURS[len(self._colours) % len(COLOURS)])

@@ -66,8 +66,12 @@ class MqttSettings(Table):
     """MQTT's version."""
     base: Topic = "langidd"
     """The first part of every topic."""
+    qos: Literal[0, 1] = 1
+    """0 for a broker without QoS 1: events in flight are lost when the connection breaks."""
+    retain: bool = True
+    """False for a broker without retained messages: a new subscriber waits for the next change."""
     keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 30
-    """A broker takes us for gone after one and a half of these."""
+    """The broker publishes the Last Will after one and a half of these without a message."""
     tls: TlsSettings = TlsSettings()
     """TLS to the broker."""
     discovery: bool = True

@@ -146,6 +146,10 @@ Language = Annotated[str, AfterValidator(_language)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 AnyPath = Annotated[Path, BeforeValidator(_path)]
 ReadableFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_readable)]
+Track = Annotated[
+    Annotated[int, Field(ge=0, le=999)] | Text,
+    BeforeValidator(_number_or_name),
+]
 Device = Annotated[
     Annotated[int, Field(ge=0)] | Text,
     BeforeValidator(_number_or_name),

@@ -81,10 +81,10 @@ def read_secret(path: Path) -> SecretStr:
 
 
 def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
-    """Return where a `*_file` lies.
+    """Return the path of a `*_file`.
 
-    A relative one is one of systemd's credentials where it gives any
-    (`$CREDENTIALS_DIRECTORY`), else it lies beside the configuration file
+    A relative path is one of systemd's credentials if there is one of that name
+    (`$CREDENTIALS_DIRECTORY`), and otherwise relative to the configuration file's directory
     (`context["directory"]`).
     """
     if path.is_absolute():
@@ -92,5 +92,7 @@ def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         # The files of a directory that LoadCredential= names have its name before their own.
-        return Path(credentials) / "_".join(path.parts)
+        credential = Path(credentials) / "_".join(path.parts)
+        if credential.exists():
+            return credential
     return (context["directory"] / path) if context else path

@@ -12,8 +12,8 @@ from langidd.config.fields import AnyPath, Host, Port, Table, Text
 from langidd.config.pipeline import DecisionSettings, ModelSettings, VadSettings, WindowSettings
 from langidd.config.source import SourceSettings  # noqa: TC001 - pydantic reads it
 from langidd.errors import ConfigError
-from langidd.observability.redaction import spellings, url_secrets
 from langidd.naming import slug, slugs
+from langidd.observability.redaction import spellings, url_secrets
 
 
 class HttpSettings(Table):

@@ -14,6 +14,7 @@ from langidd.config.fields import (
     Secret,
     Table,
     Text,
+    Track,
     fill_from_file,
 )
 from langidd.decision.presets import PRESETS
@@ -39,6 +40,8 @@ class SourceSettings(Table):
     """Play a file at the pace of the clock."""
     loop: bool = False
     """Play a file over and over."""
+    track: Track | None = None
+    """Which audio track of a file or camera: its number from 0, or its language."""
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP's."""
     username: Text | None = None
@@ -100,6 +103,8 @@ class SourceSettings(Table):
                 raise ValueError(f"priors names {strangers[0]}, which is not among candidates")
         if self.preset is not None and self.preset not in PRESETS:
             raise ValueError(f"preset is {self.preset!r}; it must be one of {', '.join(PRESETS)}")
+        if self.track is not None and (self.device is not None or self.file == "-"):
+            raise ValueError("track is given; only recordings and cameras have audio tracks")
         if self.file == "-" and self.loop:
             raise ValueError("loop is given; standard input cannot be played again")
         fill_from_file(self, "password")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from langidd.audio.file import FileSource
 from langidd.decision.decider import Decider
+from langidd.errors import EndsEarlyError
 from langidd.model.batcher import Batcher
 from langidd.service.stream import Stream
 from langidd.speech.frontend import SpeechFrontend
@@ -43,6 +45,8 @@ class FileResult:
         duration_s: Where the recording ends.
         spans: Start, end, language, and the mean confidence of the span's decisions.
 
+        fault: Why the rest of the recording could not be read; "" where all of it was.
+
     """
 
     path: Path
@@ -51,6 +55,7 @@ class FileResult:
     speech_s: float
     duration_s: float
     spans: tuple[tuple[float, float, str, float], ...]
+    fault: str = ""
 
 
 async def play(
@@ -108,6 +113,7 @@ async def classify_file(
     settings: Settings,
     *,
     candidates: Sequence[str] | None = None,
+    track: int | str | None = None,
 ) -> FileResult:
     """Find what is spoken in a recording, and when.
 
@@ -117,6 +123,7 @@ async def classify_file(
         vad_worker: Computes voice activity.
         settings: Of voice activity, windows and decisions.
         candidates: The languages that may be spoken; all of the model's where None.
+        track: The audio track, by number or language; the default one where None.
 
     Raises:
         SourceError: The recording cannot be decoded.
@@ -127,17 +134,29 @@ async def classify_file(
     calibration = model.info().calibration
     decider = Decider(path.name, calibration, settings.decision.decider(), candidates=candidates)
     timeline = _Timeline(decider)
-    source = FileSource(path.name, path, started_at=0.0)
+    source = FileSource(path.name, path, track=track, started_at=0.0)
+    fault = ""
+
+    async def chunks() -> AsyncGenerator[Chunk]:
+        nonlocal fault
+        try:
+            async with aclosing(source.chunks()) as read:
+                async for chunk in read:
+                    yield chunk
+        except EndsEarlyError as error:
+            # What came before it is decided all the same.
+            fault = str(error)
+
     await play(
         path.name,
-        source.chunks,
+        chunks,
         timeline,
         model=model,
         vad_worker=vad_worker,
         vad=settings.vad,
         windows=settings.windows,
     )
-    return timeline.result(path)
+    return replace(timeline.result(path), fault=fault)
 
 
 class _Timeline:

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+import stat
 import tempfile
 import time
 import urllib.request
@@ -131,7 +132,16 @@ async def _broker(settings: Settings) -> str:
     await probe(mqtt, settings.node)
     tls = " with TLS" if mqtt.tls.enabled else ""
     place = host_and_port(mqtt.host or "", mqtt.port_number)
-    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
+    hidden = [
+        f"only root can read {path}; a systemd service needs it in credentials/"
+        for path in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
+        if path is not None and "credentials" not in path.parts and _only_roots(path)
+    ]
+    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt), *hidden])
+
+
+def _only_roots(path: Path) -> bool:
+    return os.geteuid() == 0 and not path.stat().st_mode & stat.S_IROTH
 
 
 async def _state(settings: Settings) -> str:
@@ -225,4 +235,6 @@ async def _source(settings: SourceSettings) -> str:
     took_s = time.monotonic() - began
     level = 10 * math.log10(energy / samples) if energy else -math.inf
     loudness = f"level {level:.0f} dBFS" if energy else "only digital silence; is it muted?"
-    return f"{samples / SAMPLE_RATE:.1f} s of audio in {took_s:.1f} s, {loudness}"
+    tracks = getattr(source, "tracks", "")
+    taken = f"; {tracks}" if tracks else ""
+    return f"{samples / SAMPLE_RATE:.1f} s of audio in {took_s:.1f} s, {loudness}{taken}"

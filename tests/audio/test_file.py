@@ -213,7 +213,7 @@ async def test_a_renamed_file_is_known_by_what_it_holds(
 async def test_a_video_without_sound_says_so(tmp_path: Path):
     video = tmp_path / "mute.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc=duration=1:size=64x64:rate=5", "-an", video)
-    assert "has no sound in it (only video)" in str(await error_of(video))
+    assert "has no audio track (only video)" in str(await error_of(video))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ WRONG = {
     "set under a value": (["listen", "a", "-s", "node=x", "-s", "node.y=1"], "node"),
     "languages": (["listen", "a", "--languages", "UZ"], "candidates[0] is 'UZ'"),
     "preset": (["listen", "a", "--preset", "wild"], "fast, balanced, steady"),
-    "two forms": (["classify", "a", "--json", "--csv"], "one is allowed"),
+    "two forms": (["classify", "a", "--json", "--csv"], "choose one"),
     "no file": (["run", "--config", "/no/config.toml"], "/no/config.toml"),
     "nothing to run": (["run", "--config", "/dev/null"], "[[sources]]"),
     "no file to check": (["check", "--config", "/no/config.toml"], "/no/config.toml"),

@@ -187,6 +187,40 @@ async def test_the_event_loop_does_not_wait_for_the_disk(tmp_path: Path) -> None
     await outbox.close()
 
 
+async def test_a_removal_that_is_cancelled_is_done_and_counted(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    added = [add(outbox) for _ in range(10)]
+    rows = await outbox.oldest(4)
+    stuck, released = threading.Event(), threading.Event()
+    assert outbox._worker is not None
+    outbox._worker.submit(lambda: (stuck.set(), released.wait()))
+    stuck.wait()
+    removal = asyncio.create_task(outbox.remove(rows))
+    await asyncio.sleep(0)
+    removal.cancel()
+    await asyncio.gather(removal, return_exceptions=True)
+    released.set()
+    assert [row.id for row in await outbox.oldest(20)] == added[4:]
+    assert (outbox.length, outbox.size_bytes) == (6, 6 * len("langidd/n/s/event" + 10 * "x"))
+    await outbox.close()
+
+
+async def test_no_numbers_are_given_while_the_count_is_unknown(tmp_path: Path) -> None:
+    first = Outbox(tmp_path)
+    assert first.take_sequence() == 1
+    add(first)
+    await first.flush()
+    second = Outbox(tmp_path)
+    add(second)
+    assert second.take_sequence() is None
+    await first.close()
+    second._retry_at = 0.0
+    await second.flush()
+    assert second.take_sequence() == 2
+    assert len(await drain(second)) == 2
+    await second.close()
+
+
 async def test_what_comes_while_others_leave_is_kept_once(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
     added: list[str] = []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from langidd.publish.base import Publisher
 
-PATIENCE_S = 90.0
+PATIENCE_S = 30.0
 """For a busy machine; nothing waits this long where all is well."""
 
 
@@ -99,6 +99,8 @@ class Listener:
 
     def __init__(self, *arguments: str) -> None:
         self.heard: list[Heard] = []
+        self.subscriptions = 0
+        """How often the broker has granted the subscription: again after each reconnect."""
         self._arguments = arguments
         self._subscribed = asyncio.Event()
         self._news = asyncio.Event()
@@ -129,7 +131,9 @@ class Listener:
                 self.heard.append(Heard(topic, retained == "1", int(qos), payload))
                 self._news.set()
             elif text.startswith("Subscribed"):
+                self.subscriptions += 1
                 self._subscribed.set()
+                self._news.set()
 
     def of(self, end: str) -> list[Heard]:
         """What was heard at the topics that end so."""
@@ -156,6 +160,15 @@ def listen_events(port: int, name: str) -> Listener:
         "-h", "127.0.0.1", "-p", str(port), "-t", "langidd/+/+/event",
         "-q", "1", "-c", "-i", name, "-k", "5",
     )  # fmt: skip
+
+
+async def send(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
+    """Publish as a client that is not ours."""
+    process = await asyncio.create_subprocess_exec(
+        "mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port),
+        "-t", topic, "-m", payload, "-q", "1", *more,
+    )  # fmt: skip
+    assert await process.wait() == 0
 
 
 async def until(true: Callable[[], object]) -> None:

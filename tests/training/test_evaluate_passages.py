@@ -91,5 +91,5 @@ def test_a_limit_takes_all_speakers_before_a_second_clip_of_one(corpora: Path):
 
 
 def test_a_split_that_is_not_there_is_said_in_one_line(speech: Path):
-    with pytest.raises(LangiddError, match=r"no clip in the split 'test'; name another"):
+    with pytest.raises(LangiddError, match=r"no recordings in the split 'test'"):
         read_passages([speech / "uz"], ["uz"], split="test")

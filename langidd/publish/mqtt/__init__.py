@@ -1,7 +1,7 @@
-"""MQTT: what langidd says to the rest of the house.
+"""MQTT: the broker, and Home Assistant behind it.
 
-`publisher.Publisher` takes decisions and health and keeps the broker told, whatever becomes
-of the connection; `outbox.Outbox` keeps events while the broker is away;
-`broker.EmbeddedBroker` is a broker of our own; `probe.probe` says whether a broker would
-take us. Nothing is imported here: the configuration needs `topics` alone.
+`publisher` decides what is published and puts it into two queues, `retained` (the newest of
+each topic) and the outbox (every event); `delivery` keeps one connection to the broker and
+empties the queues into it. `connection` is aiomqtt's client without a way to hang. `service`
+puts them together.
 """

@@ -1,4 +1,4 @@
-"""A broker of our own: amqtt on the loopback address, for the demo and where none is named."""
+"""langidd's own broker: amqtt on the loopback address, for the demo and where none is set."""
 
 from __future__ import annotations
 

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """Read certificates and key, anew for every connection: they may have been renewed.
+    """Read certificates and key; done for every connection, since they may have been renewed.
 
-    Reads files, so it belongs in a thread. Raises BrokerError that names the file.
+    Reads files, so it belongs in a thread.
+
+    Raises:
+        BrokerError: A file cannot be used; the text names it.
+
     """
     try:
         context = ssl.create_default_context(
@@ -43,7 +47,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _cause(error: OSError) -> str:
-    """OpenSSL's words without its source line; it is silent about a wrong key password."""
+    """Return OpenSSL's reason without its source line; it has none for a wrong password."""
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "").replace("_", " ").lower()
         return reason or "the file or its key_password is wrong"

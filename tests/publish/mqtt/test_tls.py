@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from langidd.config import MqttSettings, TlsSettings
+from langidd.config import MqttSettings, TlsSettings, load_settings
 from langidd.errors import BrokerError
 from langidd.publish.mqtt import connection, delivery
 from langidd.publish.mqtt.probe import probe
 from langidd.publish.mqtt.publisher import MqttPublisher
+from langidd.publish.mqtt.tls import tls_context
 from langidd.retry import RetryPolicy
 from tests.conftest import require
 from tests.support.mosquitto_process import Mosquitto, running, until
@@ -177,3 +178,32 @@ async def test_a_certificate_that_was_renewed_is_read_again(
             for end in ("crt", "key"):
                 (own / f"client.{end}").write_bytes((certificates / f"client.{end}").read_bytes())
             await until(lambda: publisher.connected)
+
+
+def test_tls_files_beside_the_settings_are_found_by_the_service_too(
+    tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_bytes((certificates / "ca.crt").read_bytes())
+    own = tmp_path / "credentials"
+    own.mkdir()
+    settings_file = tmp_path / "config.toml"
+    settings_file.write_text(
+        '[mqtt]\nhost = "broker.lan"\n[mqtt.tls]\nenabled = true\nca_file = "ca.pem"\n'
+        'cert_file = "credentials/client.crt"\nkey_file = "credentials/client.key"\n'
+    )
+    given = tmp_path / "given-by-systemd"
+    given.mkdir()
+    for name in ("client.crt", "client.key"):
+        for place in (own / name, given / f"credentials_{name}"):
+            place.write_bytes((certificates / name).read_bytes())
+    found = {}
+    for directory in ("", str(given)):
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", directory)
+        tls = load_settings(settings_file).mqtt.tls
+        assert tls_context(tls)
+        found[directory] = [str(path) for path in (tls.ca_file, tls.cert_file, tls.key_file)]
+    ca = str(tmp_path / "ca.pem")
+    assert found[""] == [ca, str(own / "client.crt"), str(own / "client.key")]
+    assert found[str(given)] == [
+        ca, str(given / "credentials_client.crt"), str(given / "credentials_client.key")
+    ]  # fmt: skip
