@@ -41,7 +41,6 @@ class Results:
         self,
         metrics: Metrics,
         pool: SourcePool,
-        *,
         on_decision: Callable[[Decision], None] | None,
         on_scores: Callable[[Scores], None] | None,
         on_health: Callable[[Health], None] | None,
