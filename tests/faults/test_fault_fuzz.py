@@ -20,9 +20,9 @@ from langidd.config import VadSettings, WindowSettings
 from langidd.decision.decider import Decider
 from langidd.decision.presets import BALANCED
 from langidd.errors import SourceError
+from langidd.model.calibration import calibrated_probabilities
 from langidd.publish import messages, schemas
 from langidd.publish.outbox import FILE_NAME, Outbox, Row
-from langidd.model.calibration import calibrated_probabilities
 from langidd.speech.frontend import SpeechFrontend
 from langidd.speech.vad import VoiceDetector
 from langidd.types import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
