@@ -95,7 +95,7 @@ class LiveChunks:
             self._counts.resyncs += 1
         gap = self._gap or stamp.gap
         self._gap, self._lost_s = False, 0.0
-        chunk = Chunk(samples, stamp.captured_at, gap=gap)
+        chunk = Chunk(samples, stamp.captured_at, gap=gap, clock_step_s=stamp.clock_step_s)
         self._ends_at = chunk.ends_at
         return chunk
 

@@ -28,6 +28,11 @@ _REPEAT_S: Final = 3600.0
 """A source that fails again and again for one reason is logged this often."""
 
 
+_CLOCK_STEP_S: Final = 5.0
+"""Stamps of two connections that are further apart than the time between them were made by two
+clocks: the system's was set meanwhile. No network delays the first sound for so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceTimeouts:
     """How long a source may give no sound.
@@ -115,16 +120,21 @@ class SupervisedSource:
             SourceError: only where another attempt makes no sense (`recovery` is `none`).
 
         """
+        ends_at = 0.0
         while True:
             self._attempts += 1
             self.counts.reconnects = self._attempts - 1
             self._enter("connecting")
-            gap = self.last_audio_at is not None
+            last_audio_at = self.last_audio_at
             try:
                 async with aclosing(self._connection()) as connection:
                     async for chunk in connection:
-                        yield replace(chunk, gap=True) if gap and not chunk.gap else chunk
-                        gap = False
+                        if last_audio_at is not None:
+                            since_s = time.monotonic() - last_audio_at
+                            chunk = _first_of_connection(chunk, ends_at, since_s)  # noqa: PLW2901
+                            last_audio_at = None
+                        ends_at = chunk.ends_at
+                        yield chunk
                 self._enter("ended", "played to its end")
             except SourceError as error:
                 if self._source is not None and self._source.recovery == "none":
@@ -209,3 +219,17 @@ class SupervisedSource:
             reconnects=self._attempts - 1,
         )
         self._on_health(self.health)
+
+
+def _first_of_connection(chunk: Chunk, ends_at: float, since_s: float) -> Chunk:
+    """Mark the sound that is missing before a chunk, and a clock that was set meanwhile.
+
+    Args:
+        chunk: The first of a connection.
+        ends_at: Where the last chunk of the connection before ended, by its stamps.
+        since_s: The time from its arrival to this one's.
+
+    """
+    step_s = chunk.ends_at - ends_at - since_s
+    is_step = not chunk.clock_step_s and abs(step_s) > _CLOCK_STEP_S
+    return replace(chunk, gap=True, clock_step_s=step_s if is_step else chunk.clock_step_s)
