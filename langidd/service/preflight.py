@@ -13,7 +13,6 @@ import tempfile
 import time
 import urllib.request
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,6 +27,7 @@ from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from langidd.config import HttpSettings, Settings, SourceSettings
 
@@ -132,16 +132,7 @@ async def _broker(settings: Settings) -> str:
     await probe(mqtt, settings.node)
     tls = " with TLS" if mqtt.tls.enabled else ""
     place = host_and_port(mqtt.host or "", mqtt.port_number)
-    hidden = [
-        f"only root can read {path}; a systemd service needs it in credentials/"
-        for path in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
-        if path is not None and "credentials" not in path.parts and _only_roots(path)
-    ]
-    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt), *hidden])
-
-
-def _only_roots(path: Path) -> bool:
-    return os.geteuid() == 0 and not path.stat().st_mode & stat.S_IROTH
+    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
 
 
 async def _state(settings: Settings) -> str:
@@ -176,20 +167,24 @@ def _write(directory: Path) -> None:
 
 
 async def _files(settings: Settings) -> str:
-    """Whether the unit's own user can read what root can."""
+    """Look whether the unit's own user can read the files that root can."""
     tls = settings.mqtt.tls
     named = [settings.mqtt.password_file, tls.ca_file, tls.cert_file, tls.key_file]
     named += [tls.key_password_file, *(source.password_file for source in settings.sources)]
     files = [path for path in named if path is not None]
-    configuration = Path("/etc/langidd")
-    for path in files:
-        ours = configuration in path.parents and configuration / "credentials" not in path.parents
-        if ours and not path.stat().st_mode & 0o004:
-            raise ConfigError(
-                f"{path} can be read by its owner only, and the service has a user of its own; "
-                f"move it to {configuration / 'credentials'}, which the unit hands over"
-            )
-    return f"{len(files)} files of passwords and certificates can be read"
+    hidden = [
+        str(path)
+        for path in files
+        if os.geteuid() == 0
+        and "credentials" not in path.parts
+        and not path.stat().st_mode & stat.S_IROTH
+    ]
+    advice = f"only root can read {', '.join(hidden)}; a systemd service needs it in credentials/"
+    if any(path.startswith("/etc/langidd/") for path in hidden):
+        raise ConfigError(advice)
+    return "; ".join(
+        [f"{len(files)} files of passwords and certificates", *([advice] if hidden else [])]
+    )
 
 
 async def _http(http: HttpSettings) -> str:
