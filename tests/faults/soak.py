@@ -238,7 +238,8 @@ async def run(arguments: argparse.Namespace) -> int:
                 await soak.well()
                 await asyncio.sleep(WARM_S)
                 remarks += await soak.watched(soak.rounds())
-                soak.extend(arguments.faults, until)
+                # A round's cameras may have made more faults than were asked for.
+                soak.extend(len(soak.ledger.outcomes) + ends, until)
                 await soak.last()
                 await soak.well()
             except (TimeoutError, AssertionError) as error:
@@ -267,7 +268,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--faults", type=int, default=100)
+    parser.add_argument("--faults", type=int, default=100, help="at least")
     parser.add_argument("--minutes", type=float, default=60.0, help="at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", type=Path, help="write the table there too")
