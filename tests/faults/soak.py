@@ -196,18 +196,18 @@ class Soak:
     async def watched(self, work: Coroutine[Any, Any, None]) -> list[str]:
         """Do it; says what became of memory, and of the radios, which nobody meddles with."""
         first = self.memory()
-        began, heard_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
+        began, audio_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
         await work
         await self.well()
         minutes = (time.monotonic() - began) / 60
-        heard_s = await self.radio_metric("langidd_audio_seconds_total") - heard_s
+        audio_s = await self.radio_metric("langidd_audio_seconds_total") - audio_s
         gaps = await self.radio_metric("langidd_audio_gaps_total")
         reconnects = await self.radio_metric("langidd_source_reconnects")
         return [
             f"- memory (RSS): {first} at first, {self.memory()} after {minutes:.1f} minutes",
             (
-                f"- the radios, left alone for those {minutes:.1f} minutes: heard for"
-                f" {heard_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
+                f"- the radios, left alone for those {minutes:.1f} minutes: audio for"
+                f" {audio_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
                 f" {reconnects:.0f} reconnects"
             ),
         ]

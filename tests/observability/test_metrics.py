@@ -23,12 +23,15 @@ class Counted:
 def of_source(registry: CollectorRegistry, source: str) -> dict[str, float]:
     """A source's samples, by name and further labels."""
     return {
-        "/".join([sample.name, *(v for k, v in sample.labels.items() if k not in {"source", "le"})]):
-        sample.value
+        "/".join([sample.name, *_further(sample.labels)]): sample.value
         for family in registry.collect()
         for sample in family.samples
         if sample.labels.get("source") == source
-    }  # fmt: skip
+    }
+
+
+def _further(labels: dict[str, str]) -> list[str]:
+    return [value for name, value in labels.items() if name not in {"source", "le"}]
 
 
 def filled() -> Metrics:

@@ -48,7 +48,7 @@ class Ledger:
         """The events in one line."""
         witness = self._witness
         return (
-            f"- events heard: {len({seen.event['id'] for seen in witness.seen})}; "
+            f"- events received: {len({seen.event['id'] for seen in witness.seen})}; "
             f"lost: {len(witness.lost())}; seen twice: {len(witness.doubled())}; "
             f"out of order: {witness.out_of_order()}"
         )
