@@ -253,11 +253,11 @@ class Daemon:
         vad = self._settings.vad
         return Stream(
             name,
-            supervised.chunks,
-            self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
-            SpeechFrontend(name, vad, self._settings.windows),
-            self._batcher,
-            self._decider(self._settings, source),
+            chunks=supervised.chunks,
+            voice=self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
+            frontend=SpeechFrontend(name, vad, self._settings.windows),
+            batcher=self._batcher,
+            rule=self._decider(self._settings, source),
             live=live,
             on_chunk=lambda chunk: self._results.audio(name, chunk),
             on_scores=self._results.scores,
