@@ -206,7 +206,7 @@ class Soak:
         return [
             f"- memory (RSS): {first} at first, {self.memory()} after {minutes:.1f} minutes",
             (
-                f"- the radios, left alone for those {minutes:.1f} minutes: audio for"
+                f"- the two control sources, for {minutes:.1f} minutes: audio for"
                 f" {audio_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
                 f" {reconnects:.0f} reconnects"
             ),
