@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import socket
-import stat
 import tempfile
 import time
 import urllib.request
@@ -132,16 +131,7 @@ async def _broker(settings: Settings) -> str:
     await probe(mqtt, settings.node)
     tls = " with TLS" if mqtt.tls.enabled else ""
     place = host_and_port(mqtt.host or "", mqtt.port_number)
-    hidden = [
-        f"only root can read {path}; a systemd service needs it in credentials/"
-        for path in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
-        if path is not None and "credentials" not in path.parts and _only_roots(path)
-    ]
-    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt), *hidden])
-
-
-def _only_roots(path: Path) -> bool:
-    return os.geteuid() == 0 and not path.stat().st_mode & stat.S_IROTH
+    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
 
 
 async def _state(settings: Settings) -> str:
