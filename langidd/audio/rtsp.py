@@ -16,7 +16,7 @@ from langidd.audio.live import LiveChunks
 from langidd.audio.reader import Reader
 from langidd.audio.tracks import TrackReader
 from langidd.errors import SourceError
-from langidd.observability.redaction import redact_url
+from langidd.redaction import redact_url
 from langidd.rtsp_url import parse_rtsp_url
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from langidd.config.fields import (
     fill_from_file,
 )
 from langidd.decision.presets import PRESETS
-from langidd.observability.redaction import redact_url
+from langidd.redaction import redact_url
 from langidd.rtsp_url import parse_rtsp_url
 
 if TYPE_CHECKING:

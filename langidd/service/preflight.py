@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import socket
-import stat
 import tempfile
 import time
 import urllib.request
@@ -20,8 +19,8 @@ import numpy as np
 from langidd.audio import check_source
 from langidd.errors import ConfigError, LangiddError, ServiceError, SourceError
 from langidd.observability.http import address_family
-from langidd.observability.redaction import redact
 from langidd.publish.outbox import FILE_NAME
+from langidd.redaction import redact
 from langidd.service.model import open_model
 from langidd.types import SAMPLE_RATE
 
