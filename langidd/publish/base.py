@@ -33,6 +33,30 @@ class SourceAnnouncement:
     recording: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """How what is published goes out at a moment.
+
+    Attributes:
+        connected: Whether it is being delivered.
+        published: Messages that were taken since the start.
+        waiting: Events that were not acknowledged yet.
+        dropped: Events that were given up.
+        refused: Messages that were refused.
+        durable: Whether waiting events outlive the process.
+        detail: Why there is no connection, or what was refused last; empty: nothing.
+
+    """
+
+    connected: bool
+    published: int
+    waiting: int
+    dropped: int
+    refused: int
+    durable: bool
+    detail: str
+
+
 class Publisher(Protocol):
     """A way out for decisions: MQTT, a webhook, a file.
 
@@ -41,8 +65,8 @@ class Publisher(Protocol):
     """
 
     @property
-    def connected(self) -> bool:
-        """Whether what is published is being delivered now."""
+    def delivery(self) -> DeliveryState:
+        """How what is published goes out now."""
         ...
 
     def announce(self, sources: Sequence[SourceAnnouncement]) -> None:

@@ -308,7 +308,7 @@ class Daemon:
     def _healthz(self) -> tuple[bool, Mapping[str, Any]]:
         """Healthy: the model runs and every source that should give sound does."""
         states = self._roster.states()
-        connected = self._publisher is None or self._publisher.connected
+        connected = self._publisher is None or self._publisher.delivery.connected
         healthy = (
             self.ready.is_set()
             and connected
