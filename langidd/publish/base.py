@@ -65,8 +65,8 @@ class Publisher(Protocol):
     """
 
     @property
-    def connected(self) -> bool:
-        """Whether what is published is being delivered now."""
+    def delivery(self) -> DeliveryState:
+        """How what is published goes out now."""
         ...
 
     @property

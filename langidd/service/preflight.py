@@ -10,6 +10,7 @@ import os
 import socket
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
@@ -78,8 +79,8 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
 
     Args:
         settings: what `run` would run with.
-        tell: called with `(part, trouble, detail)`; `trouble` is one line without secrets,
-            or None.
+        tell: called with `(part, trouble, detail)`, each time one line without secrets;
+            `trouble` is None where all is well.
         timeout_s: a part that takes longer is in trouble.
 
     """
@@ -88,13 +89,14 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
     async def attempt(part: str, work: Awaitable[str], within_s: float = timeout_s) -> None:
         try:
             async with asyncio.timeout(within_s):
-                detail = await work
+                details = (await work).splitlines()
         except TimeoutError:
             tell(part, f"no answer within {within_s:g} s", "")
         except LangiddError as error:
             tell(part, " ".join(redact(str(error), secrets).split()), "")
         else:
-            tell(part, None, detail)
+            for detail in details:
+                tell(part, None, detail)
 
     await attempt("model", _model(settings), MODEL_TIMEOUTS * timeout_s)
     parts = [
@@ -131,7 +133,7 @@ async def _broker(settings: Settings) -> str:
     await probe(mqtt, settings.node)
     tls = " with TLS" if mqtt.tls.enabled else ""
     place = host_and_port(mqtt.host or "", mqtt.port_number)
-    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
+    return "\n".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
 
 
 async def _state(settings: Settings) -> str:
@@ -181,7 +183,7 @@ async def _files(settings: Settings) -> str:
     advice = f"only root can read {', '.join(hidden)}; a systemd service needs it in credentials/"
     if any(path.startswith("/etc/langidd/") for path in hidden):
         raise ConfigError(advice)
-    return "; ".join(
+    return "\n".join(
         [f"{len(files)} files of passwords and certificates", *([advice] if hidden else [])]
     )
 
@@ -205,6 +207,8 @@ def _langidd_answers(host: str, port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/livez", timeout=2) as answer:
             return "live" in json.load(answer)
+    except urllib.error.HTTPError as error:
+        return "live" in error.read().decode(errors="replace")
     except (OSError, ValueError):
         return False
 

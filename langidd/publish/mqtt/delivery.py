@@ -234,7 +234,6 @@ class Delivery:
             if not await connection.subscribe(topic):
                 _log.warning("the broker does not allow a subscription to %s", topic)
         # Whatever the broker was told, it may have forgotten; status last, when all is there.
-        self._retained.put(self._status, messages.ONLINE)
         self._retained.put_again()
         self._retained.put_again(self._status)
         await _first(self._send_retained(connection), self._send_events(connection))
@@ -255,6 +254,7 @@ class Delivery:
             async with self._sending_retained:
                 await connection.deliver(self._status, self.farewell, retain=self._settings.retain)
                 if not self.farewell:
+                    self._retained.discard(self._status)
                     await self._on_cleared([self._status])
 
     # The queues.
