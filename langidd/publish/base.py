@@ -69,11 +69,6 @@ class Publisher(Protocol):
         """How what is published goes out now."""
         ...
 
-    @property
-    def delivery(self) -> DeliveryState:
-        """How what is published goes out now."""
-        ...
-
     def announce(self, sources: Sequence[SourceAnnouncement]) -> None:
         """Take the sources that there are; those announced before and not now are withdrawn.
 

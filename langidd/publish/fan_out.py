@@ -41,20 +41,6 @@ class FanOut:
             detail="; ".join(state.detail for state in states if state.detail),
         )
 
-    @property
-    def delivery(self) -> DeliveryState:
-        """The sums over all publishers; durable where every one of them is."""
-        states = [publisher.delivery for publisher in self.publishers]
-        return DeliveryState(
-            connected=all(state.connected for state in states),
-            published=sum(state.published for state in states),
-            waiting=sum(state.waiting for state in states),
-            dropped=sum(state.dropped for state in states),
-            refused=sum(state.refused for state in states),
-            durable=all(state.durable for state in states),
-            detail="; ".join(state.detail for state in states if state.detail),
-        )
-
     def announce(self, sources: Sequence[SourceAnnouncement]) -> None:
         """Announce the sources everywhere.
 

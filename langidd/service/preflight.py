@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+import stat
 import tempfile
 import time
 import urllib.error
