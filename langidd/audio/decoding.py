@@ -74,8 +74,16 @@ class Decoder:
         self._frames_s = 0.0
         self._damaged_s = 0.0
 
-    def decode(self, packet: av.Packet[av.AudioStream] | None) -> Iterator[Piece]:
-        """Decode a packet, or with None what the decoder and the filters still hold."""
+    def decode(
+        self, packet: av.Packet[av.AudioStream] | None, arrived_at: float = 0.0
+    ) -> Iterator[Piece]:
+        """Decode a packet.
+
+        Args:
+            packet: As it was read; None for what the decoder and the filters still hold.
+            arrived_at: `time.monotonic()` when it was read; a live stream needs it.
+
+        """
         try:
             frames = self._stream.codec_context.decode(packet)
         except av.error.EOFError:
@@ -85,7 +93,7 @@ class Decoder:
             self._damaged_s += self._frame_s
             frames = []
         for frame in frames:
-            for sound, lost_s in self._frame(frame):
+            for sound, lost_s in self._frame(frame, arrived_at):
                 yield from self._sound(sound, lost_s)
         if packet is None:
             for sound, lost_s in self._stamps.flush():
@@ -94,7 +102,7 @@ class Decoder:
         self._counts.resyncs += self._stamps.jumps - self._jumps
         self._jumps = self._stamps.jumps
 
-    def _frame(self, frame: av.AudioFrame) -> Iterator[tuple[_Sound, float]]:
+    def _frame(self, frame: av.AudioFrame, arrived_at: float) -> Iterator[tuple[_Sound, float]]:
         if frame.samples == 0:
             return
         if frame.sample_rate <= 0 or not frame.layout.nb_channels:
@@ -117,6 +125,7 @@ class Decoder:
             self._frame_s,
             stamp_s,
             damaged_s=damaged_s,
+            arrived_s=arrived_at,
         )
 
     def _sound(self, sound: _Sound, lost_s: float) -> Iterator[Piece]:

@@ -43,19 +43,13 @@ class LiveChunks:
     def add(self, piece: Piece) -> Iterator[Chunk]:
         """Add decoded sound and the hole before it; yields the whole chunks.
 
-        No more can be missing than the arrival has room for: a camera that sets its clock
-        loses nothing, and no sound is dated ahead of now. A small hole becomes silence.
+        A small hole is filled with silence; any other is a gap.
         """
-        lost_s = piece.lost_s
-        if lost_s and self._sample_count is None:
-            samples = self._chunker.waiting + len(piece.samples)
-            lost_s = min(lost_s, self._clock.room_s(samples, piece.arrived_at))
-            self._counts.resyncs += lost_s < piece.lost_s / 2
-        if lost_s >= SMALL_HOLE_S:
-            yield from self.lose(lost_s)
-        elif lost_s:
+        if piece.lost_s >= SMALL_HOLE_S:
+            yield from self.lose(piece.lost_s)
+        elif piece.lost_s:
             self._counts.holes += 1
-            silence = np.zeros(round(lost_s * SAMPLE_RATE), dtype=np.float32)
+            silence = np.zeros(round(piece.lost_s * SAMPLE_RATE), dtype=np.float32)
             behind_s = len(piece.samples) / SAMPLE_RATE
             yield from self.push(silence, piece.arrived_at - behind_s)
         yield from self.push(piece.samples, piece.arrived_at)
@@ -101,7 +95,7 @@ class LiveChunks:
             self._counts.resyncs += 1
         gap = self._gap or stamp.gap
         self._gap, self._lost_s = False, 0.0
-        chunk = Chunk(samples, stamp.captured_at, gap=gap)
+        chunk = Chunk(samples, stamp.captured_at, gap=gap, clock_step_s=stamp.clock_step_s)
         self._ends_at = chunk.ends_at
         return chunk
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langidd.audio.capture_clock import CaptureClock
     from langidd.types import Chunk
 
-_POLL_MS: Final = 200
+_POLL_MS: Final = 100
 """How often a silent pipe looks whether anybody still reads."""
 
 _RECORDING_S: Final = 5.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from langidd.audio.base import SourceCounts
+from langidd.audio.gap_rate import GapRate
 from langidd.errors import SourceError
 from langidd.retry import Backoff, RetryPolicy
 from langidd.types import SAMPLE_RATE, Health
@@ -25,6 +26,11 @@ _log = logging.getLogger(__name__)
 
 _REPEAT_S: Final = 3600.0
 """A source that fails again and again for one reason is logged this often."""
+
+
+_CLOCK_STEP_S: Final = 5.0
+"""Stamps of two connections that are further apart than the time between them were made by two
+clocks: the system's was set meanwhile. No network delays the first sound for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +120,21 @@ class SupervisedSource:
             SourceError: only where another attempt makes no sense (`recovery` is `none`).
 
         """
+        ends_at = 0.0
         while True:
             self._attempts += 1
             self.counts.reconnects = self._attempts - 1
             self._enter("connecting")
-            gap = self.last_audio_at is not None
+            last_audio_at = self.last_audio_at
             try:
                 async with aclosing(self._connection()) as connection:
                     async for chunk in connection:
-                        yield replace(chunk, gap=True) if gap and not chunk.gap else chunk
-                        gap = False
+                        if last_audio_at is not None:
+                            since_s = time.monotonic() - last_audio_at
+                            chunk = _first_of_connection(chunk, ends_at, since_s)  # noqa: PLW2901
+                            last_audio_at = None
+                        ends_at = chunk.ends_at
+                        yield chunk
                 self._enter("ended", "played to its end")
             except SourceError as error:
                 if self._source is not None and self._source.recovery == "none":
@@ -140,6 +151,7 @@ class SupervisedSource:
             self._source.counts.reconnects = self._attempts - 1
         source = self._source
         samples = 0
+        gaps = GapRate()
         async with aclosing(source.chunks()) as chunks:
             while True:
                 if samples:
@@ -160,8 +172,9 @@ class SupervisedSource:
                 if chunk is None:
                     return
                 self.last_audio_at = time.monotonic()
-                if self.health.state != "live":
-                    self._enter("live")
+                gaps.add(self.last_audio_at, gap=chunk.gap, holes=source.counts.holes)
+                if self.health.state != "live" or self.health.detail != gaps.detail:
+                    self._enter("live", gaps.detail)
                 samples += len(chunk.samples)
                 if samples >= self._timeouts.steady_s * SAMPLE_RATE:
                     self._backoff.reset()
@@ -193,7 +206,8 @@ class SupervisedSource:
     def _enter(self, state: SourceState, detail: str = "", *, quiet: bool = False) -> None:
         if state == "live":
             self._logged_reason = ""
-        level = logging.WARNING if state in {"stalled", "waiting"} else logging.INFO
+        broken = state in {"stalled", "waiting"} or (state == "live" and detail)
+        level = logging.WARNING if broken else logging.INFO
         if quiet or (state == "connecting" and self._logged_reason):
             level = logging.DEBUG
         _log.log(level, "%s: %s%s", self.name, state, f": {detail}" if detail else "")
@@ -205,3 +219,17 @@ class SupervisedSource:
             reconnects=self._attempts - 1,
         )
         self._on_health(self.health)
+
+
+def _first_of_connection(chunk: Chunk, ends_at: float, since_s: float) -> Chunk:
+    """Mark the sound that is missing before a chunk, and a clock that was set meanwhile.
+
+    Args:
+        chunk: The first of a connection.
+        ends_at: Where the last chunk of the connection before ended, by its stamps.
+        since_s: The time from its arrival to this one's.
+
+    """
+    step_s = chunk.ends_at - ends_at - since_s
+    is_step = not chunk.clock_step_s and abs(step_s) > _CLOCK_STEP_S
+    return replace(chunk, gap=True, clock_step_s=step_s if is_step else chunk.clock_step_s)

@@ -3,7 +3,8 @@
 Stamps are judged over time, against the number of samples. Muxers and cameras write
 stamps that are coarse, shared by several packets, late by some jitter, scaled, set back
 or absent, and the sound is continuous all the same. Sound is missing only where the
-stamps rise above all that they said before, by more than they vary anyway, and stay.
+stamps rise above all that they said before, by more than they vary anyway, and stay; in
+a live stream, where the sound that follows also arrives later by as much.
 """
 
 from __future__ import annotations
@@ -59,14 +60,15 @@ class _Frame(Generic[T]):
     duration_s: float
     stamp_s: float | None
     damaged_s: float
+    arrived_s: float
 
 
 class Timestamps(Generic[T]):
     """Finds the holes between the frames of one stream.
 
     Args:
-        look_ahead_s: Sound that may be held back to see whether a rise stays. 0 for a live
-            stream, which cannot wait: what is found there needs the arrival as a witness.
+        look_ahead_s: Sound that may be held back to see whether a rise stays. A live stream
+            cannot wait: 0, and `push` is told when each frame arrived.
 
     Attributes:
         jumps: How often the stamps jumped without any sound missing.
@@ -76,14 +78,21 @@ class Timestamps(Generic[T]):
     def __init__(self, *, look_ahead_s: float = LOOK_AHEAD_S) -> None:
         self.jumps = 0
         self._look_ahead_s = look_ahead_s
-        self._expected_s: float | None = None
-        self._recent = _Span()
-        self._older = _Span()
+        self._sound_s = 0.0
+        self._shift_s = 0.0
+        self._stamps = _History()
         self._ahead: deque[_Frame[T]] = deque()
         self._scan = _Scan()
+        self._arrivals = None if look_ahead_s else _History()
 
     def push(
-        self, item: T, duration_s: float, stamp_s: float | None, *, damaged_s: float = 0.0
+        self,
+        item: T,
+        duration_s: float,
+        stamp_s: float | None,
+        *,
+        damaged_s: float = 0.0,
+        arrived_s: float = 0.0,
     ) -> Iterator[tuple[T, float]]:
         """Add a frame; yields the frames that are judged, in their order.
 
@@ -92,12 +101,13 @@ class Timestamps(Generic[T]):
             duration_s: The frame's number of samples by its sample rate.
             stamp_s: Its time stamp in seconds, or None where it has none.
             damaged_s: About how much sound is known to be damaged before it.
+            arrived_s: When it arrived, on any steady clock; only a live stream's counts.
 
         Yields:
             The item, and how many seconds of sound are missing before it.
 
         """
-        self._ahead.append(_Frame(item, duration_s, stamp_s, damaged_s))
+        self._ahead.append(_Frame(item, duration_s, stamp_s, damaged_s, arrived_s))
         yield from self._judged(last=False)
 
     def flush(self) -> Iterator[tuple[T, float]]:
@@ -106,65 +116,63 @@ class Timestamps(Generic[T]):
 
     def _judged(self, *, last: bool) -> Iterator[tuple[T, float]]:
         while self._ahead:
-            lost_s = self._hole(last=last)
+            lost_s = self._hole(self._ahead[0], last=last)
             if lost_s is None:
                 return
             frame = self._ahead.popleft()
             self._scan = _Scan()
-            if self._expected_s is not None:
-                self._expected_s += lost_s + frame.duration_s
+            self._sound_s += lost_s + frame.duration_s
             yield frame.item, lost_s
 
-    def _hole(self, *, last: bool) -> float | None:
+    def _hole(self, frame: _Frame[T], *, last: bool) -> float | None:
         """What is missing before the first frame ahead; None where more must be seen."""
-        frame = self._ahead[0]
+        if self._arrivals is not None:
+            self._arrivals.add(frame.arrived_s - self._sound_s, frame.duration_s)
         if frame.stamp_s is None:
             return frame.damaged_s
-        if self._expected_s is None:
-            self._expected_s = frame.stamp_s
-            self._recent.add(0.0, frame.duration_s)
+        off_s = frame.stamp_s - self._sound_s - self._shift_s
+        known = self._stamps
+        if not known.count:
+            known.add(off_s, frame.duration_s)
             return 0.0
-        off_s = frame.stamp_s - self._expected_s
-        highest = max(self._recent.highest, self._older.highest)
-        lowest = min(self._recent.lowest, self._older.lowest)
-        if off_s < lowest - _FALL_S:
+        if off_s < known.lowest - _FALL_S:
             self.jumps += 1
-        if frame.damaged_s and highest - lowest < _MOST_REGULAR_S:
-            lost_s: float | None = max(0.0, off_s - lowest)
-        elif off_s - highest <= self._margin(highest - lowest):
-            lost_s = frame.damaged_s
+        if frame.damaged_s and known.spread < _MOST_REGULAR_S:
+            missing_s: float | None = max(0.0, off_s - known.lowest)
+        elif off_s - known.highest <= _margin(known.spread):
+            missing_s = frame.damaged_s
         else:
-            lost_s = self._risen(off_s, highest, highest - lowest, last=last)
-        if lost_s is None:
+            missing_s = self._risen(frame, off_s, last=last)
+        if missing_s is None:
             return None
-        if lost_s >= _LONGEST_HOLE_S:
+        lost_s = missing_s if missing_s < _LONGEST_HOLE_S else 0.0
+        if self._arrivals is not None:
+            # No more is missing than the arrival has room for: nothing is dated ahead of now.
+            lost_s = min(lost_s, frame.arrived_s - self._sound_s - self._arrivals.lowest)
+        if missing_s > 2 * lost_s:
             self.jumps += 1
-            self._expected_s += lost_s
-            off_s, lost_s = off_s - lost_s, 0.0
-        self._remember(off_s - lost_s, frame.duration_s)
+        self._shift_s += missing_s - lost_s
+        known.add(off_s - missing_s, frame.duration_s)
         return lost_s
 
-    def _risen(self, off_s: float, highest: float, spread: float, *, last: bool) -> float | None:
+    def _risen(self, frame: _Frame[T], off_s: float, *, last: bool) -> float | None:
         """How much is missing where the stamps rise; 0 where they do not stay above."""
-        stays = self._stays(highest, spread, last=last)
-        if not stays:
-            return None if stays is None else self._ahead[0].damaged_s
-        offs = sorted(self._older.offs + self._recent.offs)
-        return off_s - offs[len(offs) // 10]
+        known = self._stamps
+        if self._arrivals is None:
+            stays = self._stays(last=last)
+        else:
+            room_s = frame.arrived_s - self._sound_s - self._arrivals.lowest
+            stays = room_s >= (off_s - known.highest) / 2
+        if stays is None:
+            return None
+        return off_s - known.usual() if stays else frame.damaged_s
 
-    def _stays(self, highest: float, spread: float, *, last: bool) -> bool | None:
+    def _stays(self, *, last: bool) -> bool | None:
         """Whether the stamps stay above what they were; None where more must be seen."""
-        older, recent = self._older, self._recent
-        short = (
-            older.sound_s + recent.sound_s < _ENOUGH_S
-            or len(older.offs) + len(recent.offs) < _ENOUGH_FRAMES
-        )
-        if not self._look_ahead_s:
-            return not short
-        scan = self._scan
+        known, scan = self._stamps, self._scan
         for index in range(scan.frames, len(self._ahead)):
-            scan.look(self._ahead[index], self._expected_s or 0.0)
-            if scan.lowest - highest <= self._margin(spread):
+            scan.look(self._ahead[index], self._sound_s + self._shift_s)
+            if scan.lowest - known.highest <= _margin(known.spread):
                 return False
         if not last and (
             scan.sound_s < self._look_ahead_s
@@ -172,21 +180,19 @@ class Timestamps(Generic[T]):
             or len(scan.offs) < _ENOUGH_AHEAD
         ):
             return None if scan.sound_s < _MOST_AHEAD_S else False
-        if short:
+        spread = known.spread
+        if known.sound_s < _ENOUGH_S or known.count < _ENOUGH_FRAMES:
             spread = 2 * max(spread, scan.highest - scan.lowest)
-        return scan.lowest - highest > self._margin(spread)
+        return scan.lowest - known.highest > _margin(spread)
 
-    def _margin(self, spread: float) -> float:
-        return _ROUNDING_S + spread / (4 if self._look_ahead_s else 1)
 
-    def _remember(self, off_s: float, duration_s: float) -> None:
-        if self._recent.sound_s >= _HISTORY_S:
-            self._older, self._recent = self._recent, _Span()
-        self._recent.add(off_s, duration_s)
+def _margin(spread: float) -> float:
+    """By how much a rise must exceed all that was seen, where that varies by `spread`."""
+    return _ROUNDING_S + spread / 4
 
 
 class _Span:
-    """How far the stamps were from what was expected, over some seconds of sound."""
+    """How far stamps or arrivals are from the number of samples, over some sound."""
 
     def __init__(self) -> None:
         self.offs: list[float] = []
@@ -201,8 +207,46 @@ class _Span:
         self.highest = max(self.highest, off_s)
 
 
+class _History:
+    """The same over the last seconds."""
+
+    def __init__(self) -> None:
+        self._older = _Span()
+        self._recent = _Span()
+
+    def add(self, off_s: float, duration_s: float) -> None:
+        if self._recent.sound_s >= _HISTORY_S:
+            self._older, self._recent = self._recent, _Span()
+        self._recent.add(off_s, duration_s)
+
+    @property
+    def lowest(self) -> float:
+        return min(self._recent.lowest, self._older.lowest)
+
+    @property
+    def highest(self) -> float:
+        return max(self._recent.highest, self._older.highest)
+
+    @property
+    def spread(self) -> float:
+        return self.highest - self.lowest
+
+    @property
+    def sound_s(self) -> float:
+        return self._older.sound_s + self._recent.sound_s
+
+    @property
+    def count(self) -> int:
+        return len(self._older.offs) + len(self._recent.offs)
+
+    def usual(self) -> float:
+        """Near the lowest, but not one that is off alone."""
+        offs = sorted(self._older.offs + self._recent.offs)
+        return offs[len(offs) // 10]
+
+
 class _Scan(_Span):
-    """The same of the frames ahead, as far as was looked."""
+    """The same of the frames ahead, as far as they were looked at."""
 
     def __init__(self) -> None:
         super().__init__()

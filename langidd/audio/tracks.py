@@ -62,7 +62,7 @@ class _Track:
     def decode(
         self, packet: av.Packet[av.AudioStream] | None, arrived_at: float
     ) -> Iterator[Piece]:
-        for piece in self.decoder.decode(packet):
+        for piece in self.decoder.decode(packet, arrived_at):
             duration_s = len(piece.samples) / SAMPLE_RATE
             if self.ends_at_s is None:
                 self.ends_at_s = self.decoder.starts_at_s or 0.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from langidd.audio.rtsp_url import parse_rtsp_url
 from langidd.config.fields import (
     AnyPath,
     Device,
@@ -19,7 +20,6 @@ from langidd.config.fields import (
 )
 from langidd.decision.presets import PRESETS
 from langidd.redaction import redact_url
-from langidd.rtsp_url import parse_rtsp_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from langidd.audio import supervise
 from langidd.decision.decider import Decider
 from langidd.errors import BrokerError, ModelError
-from langidd.model.batcher import Batcher
 from langidd.observability.http import Endpoint
 from langidd.observability.metrics import Metrics
 from langidd.service import publishing
 from langidd.service.health import HealthMonitor
-from langidd.service.model import open_model
+from langidd.service.model import make_batcher, open_model
 from langidd.service.pool import SourcePool, cancel
 from langidd.service.preflight import check_sources
 from langidd.service.results import Results
@@ -32,14 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from langidd.config import Settings, SourceSettings
-    from langidd.model.base import Model
+    from langidd.model.batcher import Batcher
     from langidd.publish.base import Publisher
-    from langidd.types import Decision, Health, Scores
+    from langidd.types import Calibration, Decision, Health, Scores
 
 log = logging.getLogger(__name__)
-
-DELAY_S: Final = {"cuda": 0.005, "cpu": 0.02}
-"""How long a window waits for company, where the settings leave it open."""
 
 NEEDS_RESTART: Final = ("node", "state_directory", "model", "mqtt", "http")
 """Settings that a running daemon cannot change."""
@@ -85,15 +81,9 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._pool = SourcePool(self._make_stream)
-        self._results = Results(
-            self.metrics,
-            self._pool,
-            on_decision=on_decision,
-            on_scores=on_scores,
-            on_health=on_health,
-        )
+        self._results = Results(self.metrics, self._pool, on_decision, on_scores, on_health)
         self._publisher: Publisher | None = None
-        self._model: Model | None = None
+        self._calibration: Calibration | None = None
         self._batcher: Batcher | None = None
         self.health = HealthMonitor(self._pool, self._results)
         self._vad_worker = VadWorker()
@@ -135,9 +125,15 @@ class Daemon:
         """
         for source in settings.sources:
             self._decider(settings, source)
-        for key in _differing(settings, self._settings, NEEDS_RESTART):
-            log.warning("%s has changed: restart langidd for it to take effect", key)
-        everything = _differing(settings, self._settings, ("vad", "windows", "decision"))
+        old = self._settings
+        for key in NEEDS_RESTART:
+            if getattr(settings, key) != getattr(old, key):
+                log.warning("%s has changed: restart langidd for it to take effect", key)
+        everything = (settings.vad, settings.windows, settings.decision) != (
+            old.vad,
+            old.windows,
+            old.decision,
+        )
         new = {source.name: source for source in settings.sources}
         changed = [
             entry
@@ -151,9 +147,7 @@ class Daemon:
                 log.info("source %s: removed", entry.settings.name)
         self._settings = settings
         self._announce()
-        for source in settings.sources:
-            if source.name not in self._pool.entries:
-                self._pool.start(source)
+        self._pool.start_missing(settings.sources)
         self._changed.set()
 
     # Startup.
@@ -161,11 +155,12 @@ class Daemon:
     async def _startup(self) -> None:
         self._resources.callback(self._vad_worker.close)
         await check_sources(self._settings.sources, needs_all=False)
-        self._resources.push_async_callback(self._stop_background)
+        self._resources.push_async_callback(cancel, self._background)
         self._in_background(self.metrics.measure_lag(), "lag")
         self._in_background(self.health.run(), "health")
         self.metrics.gauge("ready", "1 while /readyz says so.", lambda: self.health.ready)
-        self._serve_http()
+        if self._settings.http.port is not None:
+            self._serve_http(self._settings.http.host, self._settings.http.port)
         await self._load_model()
         for source in self._settings.sources:
             self._decider(self._settings, source)
@@ -176,35 +171,26 @@ class Daemon:
             self._results.publisher = self.health.publisher = self._publisher
             self._announce()
             self._in_background(self._publisher.run(), "publisher")
-        self._in_background(self.batcher.run(), "batcher")
-        for source in self._settings.sources:
-            self._pool.start(source)
+        self._pool.start_missing(self._settings.sources)
         self.ready.set()
 
-    def _serve_http(self) -> None:
-        http = self._settings.http
-        if http.port is None:
-            return
-        registry = self.metrics.registry
-        endpoint = Endpoint(http.host, http.port, registry, self.health.answers())
+    def _serve_http(self, host: str, port: int) -> None:
+        endpoint = Endpoint(host, port, self.metrics.registry, self.health.answers())
         self._resources.callback(endpoint.close)
 
     async def _load_model(self) -> None:
-        self._model = await self._resources.enter_async_context(open_model(self._settings.model))
-        info = self._model.info()
+        settings = self._settings.model
+        model = await self._resources.enter_async_context(open_model(settings))
+        info = model.info()
         self.metrics.model(info.name, info.device, info.labels)
-        delay_ms = self._settings.model.max_delay_ms
-        kind = "cuda" if info.device.startswith("cuda") else "cpu"
-        self._batcher = self.health.batcher = Batcher(
-            self._model,
-            max_batch=self._settings.model.max_batch,
-            max_delay_s=DELAY_S[kind] if delay_ms is None else delay_ms / 1000,
-            on_batch=self.metrics.batch,
-            on_dropped=self._results.unscored,
+        self._calibration = info.calibration
+        self._batcher = self.health.batcher = batcher = make_batcher(
+            model, settings, on_batch=self.metrics.batch, on_dropped=self._results.unscored
         )
         self.metrics.gauge(
-            "queue_windows", "Windows that wait for the model.", lambda: self.batcher.waiting
+            "queue_windows", "Windows that wait for the model.", lambda: batcher.waiting
         )
+        self._in_background(batcher.run(), "batcher")
 
     # Main loop.
 
@@ -259,6 +245,7 @@ class Daemon:
 
     def _make_stream(self, source: SourceSettings) -> Stream:
         """Put together everything that one source needs."""
+        assert self._batcher is not None  # noqa: S101 - the model is loaded before
         name = source.name
         live = source.file is None or source.realtime
         supervised = supervise(source, self._results.health)
@@ -266,11 +253,11 @@ class Daemon:
         vad = self._settings.vad
         return Stream(
             name,
-            supervised.chunks,
-            self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
-            SpeechFrontend(name, vad, self._settings.windows),
-            self.batcher,
-            self._decider(self._settings, source),
+            chunks=supervised.chunks,
+            voice=self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
+            frontend=SpeechFrontend(name, vad, self._settings.windows),
+            batcher=self._batcher,
+            rule=self._decider(self._settings, source),
             live=live,
             on_chunk=lambda chunk: self._results.audio(name, chunk),
             on_scores=self._results.scores,
@@ -284,28 +271,17 @@ class Daemon:
         await self._pool.stop(entries)
         for entry in entries:
             if entry.health is not None and entry.state != "ended":
-                self._results.health(
-                    replace(entry.health, state="ended", since=time.time(), detail="")
-                )
+                ended = replace(entry.health, state="ended", since=time.time(), detail="")
+                self._results.health(ended)
         await self._resources.aclose()
-
-    async def _stop_background(self) -> None:
-        await cancel(self._background)
-        log.debug("the event loop's worst lag was %.0f ms", 1000 * self.metrics.worst_lag_s)
 
     # The parts.
 
-    @property
-    def batcher(self) -> Batcher:
-        """The queue before the model."""
-        assert self._batcher is not None  # noqa: S101 - nothing uses it before startup
-        return self._batcher
-
     def _decider(self, settings: Settings, source: SourceSettings) -> Decider:
-        assert self._model is not None  # noqa: S101 - nothing uses it before startup
+        assert self._calibration is not None  # noqa: S101 - the model is loaded before
         return Decider(
             source.name,
-            self._model.info().calibration,
+            self._calibration,
             settings.decision.decider(source.preset),
             candidates=source.candidates,
             priors=source.priors,
@@ -322,7 +298,3 @@ class Daemon:
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._background.append(asyncio.create_task(work, name=name))
-
-
-def _differing(one: Settings, other: Settings, keys: tuple[str, ...]) -> list[str]:
-    return [key for key in keys if getattr(one, key) != getattr(other, key)]

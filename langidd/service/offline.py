@@ -87,11 +87,11 @@ async def play(
     batcher = Batcher(model, max_batch=BATCH, max_delay_s=DELAY_S)
     stream = Stream(
         name,
-        chunks,
-        vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
-        SpeechFrontend(name, vad, windows),
-        batcher,
-        rule,
+        chunks=chunks,
+        voice=vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
+        frontend=SpeechFrontend(name, vad, windows),
+        batcher=batcher,
+        rule=rule,
         live=False,
     )
     try:

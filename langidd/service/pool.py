@@ -92,6 +92,12 @@ class SourcePool:
         task = asyncio.create_task(_run(stream, after_s), name=f"source {source.name}")
         self.entries[source.name] = Entry(source, stream, task)
 
+    def start_missing(self, sources: Iterable[SourceSettings]) -> None:
+        """Start the sources that are not in service yet."""
+        for source in sources:
+            if source.name not in self.entries:
+                self.start(source)
+
     async def stop(self, entries: Iterable[Entry]) -> None:
         """Stop sources; return once their devices are free and what they read is decided."""
         stopping = list(entries)

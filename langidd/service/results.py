@@ -41,7 +41,6 @@ class Results:
         self,
         metrics: Metrics,
         pool: SourcePool,
-        *,
         on_decision: Callable[[Decision], None] | None,
         on_scores: Callable[[Scores], None] | None,
         on_health: Callable[[Health], None] | None,
@@ -99,6 +98,7 @@ class Results:
 
     def decision(self, decision: Decision, *, live: bool) -> None:
         """Pass on a decision; `live`: of audio that was captured just now."""
+        decision = not_in_the_future(decision, time.time())
         self._metrics.decision(decision, time.time() - decision.decided_at if live else None)
         entry = self._pool.entries.get(decision.source)
         if entry is not None:
@@ -157,3 +157,15 @@ class Results:
             self.publisher.health(health)
         if self._on_health is not None:
             self._on_health(health)
+
+
+def not_in_the_future(decision: Decision, now: float) -> Decision:
+    """Move a decision's dates so that none is after `now`.
+
+    Where the clock was set back while a window waited for the model, or a camera's burst of
+    old sound is dated ahead, it is the dates that are wrong.
+    """
+    ahead_s = decision.decided_at - now
+    if ahead_s <= 0.0:
+        return decision
+    return replace(decision, since=decision.since - ahead_s, decided_at=now)

@@ -57,12 +57,12 @@ class Stream:
     def __init__(
         self,
         name: str,
+        *,
         chunks: Callable[[], AsyncGenerator[Chunk]],
         voice: VoiceActivity,
         frontend: Frontend,
         batcher: Batcher,
         rule: Rule,
-        *,
         live: bool,
         on_chunk: Callable[[Chunk], None] | None = None,
         on_scores: Callable[[Scores], None] | None = None,

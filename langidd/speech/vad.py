@@ -80,6 +80,7 @@ class VoiceDetector:
         self._has_gate = engine != "silero"
         self._aggressiveness = aggressiveness
         self._threshold = threshold
+        self._rest: npt.NDArray[np.float32]
         self._reset()
 
     def cut(self, chunk: Chunk) -> Cut:
@@ -126,7 +127,7 @@ class VoiceDetector:
         import webrtcvad
 
         self._detector: Any = webrtcvad.Vad(self._aggressiveness)  # type: ignore[no-untyped-call]
-        self._rest: npt.NDArray[np.float32] = np.empty(0, np.float32)
+        self._rest = np.empty(0, np.float32)
         self._before: deque[npt.NDArray[np.float32]] = deque(maxlen=GATE_FRAMES)
         self._open_frames = 0
         self._waiting: npt.NDArray[np.float32] = np.empty(0, np.float32)

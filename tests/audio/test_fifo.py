@@ -18,6 +18,7 @@ from langidd.audio.fifo import FifoSource
 from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
 from langidd.retry import RetryPolicy
+from tests.support.threads import ended
 
 if TYPE_CHECKING:
     from langidd.types import Chunk, Health
@@ -67,10 +68,13 @@ class Watcher:
             self.chunks.append(chunk)
             self.changed.set()
 
-    async def until(self, state: str, *, seconds: float = 0.0) -> None:
-        """Wait until it is in that state, and gave so much sound."""
+    async def until(self, state: str, *, after: int = 0, seconds: float = 0.0) -> int:
+        """Wait for that state, and so much sound; returns how many states were seen."""
         async with asyncio.timeout(20):
-            while self.source.health.state != state or self.seconds < seconds:
+            while True:
+                states = [health.state for health in self.health[after:]]
+                if state in states and self.seconds >= seconds:
+                    return after + states.index(state) + 1
                 self.changed.clear()
                 await self.changed.wait()
 
@@ -84,15 +88,15 @@ async def test_it_waits_for_a_writer_and_after_it_for_the_next(fifo: Path):
     listening = asyncio.ensure_future(watcher.run())
     await watcher.until("stalled")
     await asyncio.to_thread(fifo.write_bytes, recording(1.0))
-    await watcher.until("waiting")
+    seen = await watcher.until("waiting")
     assert watcher.seconds == pytest.approx(1.0)
-    assert "radio.fifo: the writer has closed it" in watcher.source.health.detail
+    assert "radio.fifo: the writer has closed it" in watcher.health[seen - 1].detail
     await asyncio.to_thread(fifo.write_bytes, recording(1.0))
-    await watcher.until("waiting", seconds=2)
+    await watcher.until("waiting", after=seen, seconds=2)
     assert [chunk.gap for chunk in watcher.chunks].count(True) == 1
     listening.cancel()
     await asyncio.wait([listening])
-    assert watcher.pipe.counts.hanging == 0
+    assert await ended("source radio")
 
 
 async def test_a_writer_that_falls_silent_is_a_stall_and_its_sound_afterwards_is_of_now(fifo: Path):
@@ -102,12 +106,12 @@ async def test_a_writer_that_falls_silent_is_a_stall_and_its_sound_afterwards_is
     data = recording(3.0)
     # FFmpeg looks at the first 64 KiB of a WAV before it gives any of it.
     await asyncio.to_thread(writer.write, data[:96_000])
-    await watcher.until("live")
-    await watcher.until("stalled")
+    seen = await watcher.until("live")
+    seen = await watcher.until("stalled", after=seen)
     await asyncio.sleep(1.5)
     began = time.time()
     await asyncio.to_thread(writer.write, data[96_000:])
-    await watcher.until("live", seconds=2.5)
+    await watcher.until("live", after=seen, seconds=2.5)
     (late,) = [chunk for chunk in watcher.chunks if chunk.gap]
     assert abs(late.captured_at - began) < 1
     writer.close()
@@ -119,10 +123,10 @@ async def test_what_is_no_recording_is_said_and_the_next_writer_waited_for(fifo:
     watcher = Watcher(fifo)
     listening = asyncio.ensure_future(watcher.run())
     await asyncio.to_thread(fifo.write_bytes, b"this is no recording\n" * 500)
-    await watcher.until("waiting")
-    assert "gives nothing that FFmpeg can read" in watcher.source.health.detail
+    seen = await watcher.until("waiting")
+    assert "gives nothing that FFmpeg can read" in watcher.health[seen - 1].detail
     await asyncio.to_thread(fifo.write_bytes, recording(0.5))
-    await watcher.until("live")
+    await watcher.until("live", after=seen)
     listening.cancel()
     await asyncio.wait([listening])
 
@@ -133,7 +137,7 @@ async def test_leaving_it_leaves_no_thread_behind(fifo: Path):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await anext(source.chunks())
-    assert source.counts.abandoned == 0
+    assert await ended("source radio")
 
 
 async def test_a_pipe_without_a_name_has_one_writer_and_then_ends():

@@ -175,15 +175,17 @@ def test_a_silent_pipe_is_left_as_soon_as_nobody_reads(pipe: tuple[int, int]):
 
 def test_it_says_how_long_it_waited_for_the_writer(pipe: tuple[int, int]):
     out, into = pipe
-    reader = Pipe(out, lambda: False)
+
+    def write_late() -> bool:
+        os.write(into, b"late")
+        return False
+
+    reader = Pipe(out, write_late)  # asked only while it waits
     os.write(into, b"ready")
     assert reader.read(100) == b"ready"
     assert reader.take_wait_s() == 0
-    timer = threading.Timer(0.1, os.write, (into, b"late"))
-    timer.start()
     assert reader.read(100) == b"late"
     assert reader.take_wait_s() >= 0.05
     assert reader.take_wait_s() == 0
-    timer.join()
     os.close(into)
     assert reader.read(100) == b""

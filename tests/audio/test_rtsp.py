@@ -27,6 +27,7 @@ from tests.support.scripted_camera import (
     reports_alone,
     sound_that_stops,
 )
+from tests.support.threads import ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -298,9 +299,9 @@ async def test_a_camera_whose_sound_stops_while_its_picture_goes_on_holds_no_thr
         seen = await watcher.until("live")
         seen = await watcher.until("stalled", seen)
         await watcher.until("connecting", seen)
-        assert watcher.camera.counts.abandoned == 0
         listening.cancel()
         await asyncio.wait([listening])
+        assert await ended("source cam")  # although the camera goes on sending
 
 
 async def test_a_camera_that_reports_but_sends_no_sound_is_an_error():
@@ -308,7 +309,7 @@ async def test_a_camera_that_reports_but_sends_no_sound_is_an_error():
     with pretender(camera.answer) as port:
         source = RtspSource("cam", f"rtsp://127.0.0.1:{port}/x", open_s=0.6, read_s=0.6)
         error = await error_of(source)
-    assert "no answer in time" in str(error)
+    assert "stopped sending" in str(error)
     assert source.counts.hanging == 0
 
 

@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 FRAME_S = 0.02
 
 
-def holes_of(stamps: Stamps, frame_s: float = FRAME_S, *, live: bool = False) -> dict[int, float]:
-    """The holes that are found before which frames; no frame is lost or moved."""
-    judge: Timestamps[int] = Timestamps(look_ahead_s=0.0 if live else LOOK_AHEAD_S)
+def holes_of(
+    stamps: Stamps, frame_s: float = FRAME_S, *, arrivals: list[float] | None = None
+) -> dict[int, float]:
+    """The holes that are found before which frames; no frame is lost or moved.
+
+    With `arrivals` the stream is a live one.
+    """
+    judge: Timestamps[int] = Timestamps(look_ahead_s=0.0 if arrivals else LOOK_AHEAD_S)
     found: list[tuple[int, float]] = []
     for number, stamp in enumerate(stamps):
-        found += judge.push(number, frame_s, stamp)
+        arrived_s = arrivals[number] if arrivals else 0.0
+        found += judge.push(number, frame_s, stamp, arrived_s=arrived_s)
+        assert not arrivals or len(found) == number + 1
     found += judge.flush()
     assert [number for number, _ in found] == list(range(len(stamps)))
     assert all(lost_s >= 0 for _, lost_s in found)
@@ -51,6 +58,13 @@ def jittering(times: list[float], most_s: float, seed: int = 1) -> Stamps:
 
 def monotonic(stamps: Stamps) -> Stamps:
     return list(itertools.accumulate(stamps, lambda one, two: max(one or 0, two or 0)))
+
+
+def arriving(times: list[float], mean_delay_s: float, seed: int = 2) -> list[float]:
+    """A network's delays: one packet never overtakes another."""
+    noise = random.Random(seed)  # noqa: S311 - no secret
+    arrivals = (100 + time + noise.expovariate(1 / mean_delay_s) for time in times)
+    return list(itertools.accumulate(arrivals, max))
 
 
 def wrapped(times: list[float], at_s: float) -> Stamps:
@@ -103,8 +117,14 @@ CONTINUOUS: dict[str, Callable[[list[float]], Stamps]] = {
 @pytest.mark.parametrize("frame_s", [0.01, 0.02, 0.04, 0.1])
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_continuous_sound_is_continuous_whatever_its_stamps_say(name: str, frame_s: float):
-    stamps = CONTINUOUS[name](regular(60, frame_s))
+    times = regular(60, frame_s)
+    stamps = CONTINUOUS[name](times)
     assert holes_of(stamps, frame_s) == {}
+    # Live: what arrives steadily is continuous; a network that hesitates hides a packet or two.
+    found = holes_of(stamps, frame_s, arrivals=[100 + time for time in times])
+    assert sum(found.values()) == pytest.approx(0, abs=1e-6)
+    late = arriving(times, 0.03)
+    assert sum(holes_of(stamps, frame_s, arrivals=late).values()) < 0.3
 
 
 @settings(max_examples=150, deadline=None)
@@ -163,7 +183,8 @@ def test_holes_in_regular_stamps_are_found_where_they_are_and_as_long_as_they_ar
         lost_s += holes.get(number, 0.0)
         stamp = number * FRAME_S + lost_s
         stamps.append(round(stamp, 3) if rounding else stamp)
-    found = holes_of(stamps, live=live)
+    arrivals = [50.0 + float(stamp or 0) for stamp in stamps] if live else None
+    found = holes_of(stamps, arrivals=arrivals)
     assert found.keys() == holes.keys()
     for number, hole_s in holes.items():
         assert found[number] == pytest.approx(hole_s, abs=0.003)
@@ -229,6 +250,26 @@ def test_damage_is_as_long_as_regular_stamps_say(concealed: bool):  # noqa: FBT0
         stamp = number * FRAME_S + (0 if concealed else 0.1 * (number >= 100))
         found += judge.push(number, FRAME_S, stamp, damaged_s=0.06 * (number == 100))
     assert dict(found)[100] == pytest.approx(0 if concealed else 0.1)
+
+
+@pytest.mark.parametrize("delay_s", [0.005, 0.03, 0.1])
+def test_a_live_hole_is_found_though_the_network_hesitates(delay_s: float):
+    times = [time + 0.5 * (time > 10) + 5 * (time > 20) for time in regular(30)]
+    found = holes_of(list(times), arrivals=arriving(times, delay_s))
+    assert sum(found.values()) == pytest.approx(5.5, abs=0.02)
+    assert len(found) == 2
+
+
+def test_a_burst_after_a_pause_of_the_network_is_no_hole():
+    times = regular(30)
+    arrivals = [max(time, 18.0) if time > 10 else time for time in times]
+    assert holes_of(list(times), arrivals=arrivals) == {}
+
+
+def test_sound_that_the_camera_dropped_while_the_network_paused_is_a_hole():
+    times = [time for time in regular(30) if not 13 < time < 16]
+    arrivals = [max(time, 18.0) if time > 10 else time for time in times]
+    assert sum(holes_of(list(times), arrivals=arrivals).values()) == pytest.approx(3, abs=0.05)
 
 
 def test_jumps_are_counted():

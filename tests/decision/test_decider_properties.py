@@ -327,9 +327,7 @@ def test_the_first_clear_window_is_enough_to_name_a_language():
 
 
 def test_debounce_keeps_a_language_for_that_much_speech():
-    slow = replace(
-        BALANCED, min_dwell_s=0.0, debounce_s=3.0, confidence_slope=1.0
-    )
+    slow = replace(BALANCED, min_dwell_s=0.0, debounce_s=3.0, confidence_slope=1.0)
     for numbers, least_s in ((replace(slow, debounce_s=0.0), 0.0), (slow, 3.0)):
         speaker = Speaker()
         one = decider(numbers)
@@ -419,9 +417,7 @@ def test_a_preset_takes_the_numbers_that_are_set():
     st.floats(0.01, 10.0),
 )
 @settings(max_examples=200, deadline=None)
-def test_calibration_keeps_a_distribution_and_its_order(
-    some: list[float], slope: float
-):
+def test_calibration_keeps_a_distribution_and_its_order(some: list[float], slope: float):
     belief = {str(place): value / sum(some) for place, value in enumerate(some)}
     published = published_probabilities(belief, slope)
     assert math.isclose(math.fsum(published.values()), 1.0, abs_tol=1e-12)

@@ -137,8 +137,9 @@ async def test_after_a_gap_nothing_is_remembered(conversation: npt.NDArray[np.fl
 
 async def test_a_network_that_fails_is_an_error_for_those_who_asked_and_no_end() -> None:
     class Faulty:
-        rows: list[int] = []
-        fails = True
+        def __init__(self) -> None:
+            self.rows: list[int] = []
+            self.fails = True
 
         def open(self) -> int:
             self.rows.append(len(self.rows))
@@ -155,6 +156,7 @@ async def test_a_network_that_fails_is_an_error_for_those_who_asked_and_no_end()
         ) -> npt.NDArray[np.float32]:
             if self.fails:
                 raise RuntimeError("no memory")
+            assert len(blocks) == len(rows)
             return np.ones(len(rows), np.float32)
 
     network = Faulty()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLOCK = Path(__file__).parent / "clock"
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_S = 300.0
+PATIENCE_S = 90.0
 """For a busy machine that loads a model; nothing waits this long where all is well."""
 LOOK_S = 0.2
 """Seconds between two looks at /readyz."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from langidd.model.calibration import calibrated_probabilities
-from langidd.types import Calibration, Scores, Span, Temperatures
+from langidd.types import Calibration, Span, Temperatures
 from langidd_training.evaluation.figures import balanced_elsewhere
 from langidd_training.evaluation.metrics import (
     auroc,

@@ -23,8 +23,6 @@ from langidd_training.decisions.score import Tally, tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import numpy.typing as npt
-
     from langidd.service.stream import Rule
     from langidd.types import Calibration
     from langidd_training.decisions.replay import ScoredRecording
