@@ -1,10 +1,11 @@
-"""No secret survives in a text, however it is written."""
+"""No secret survives: in texts, in URLs however they are written, in log records."""
 
 from __future__ import annotations
 
 import base64
 import html
 import json
+import logging
 import re
 from urllib.parse import quote, quote_plus
 
@@ -12,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langidd.redaction import redact, redact_url, spellings, url_secrets
+from langidd.redaction import (
+    SecretFilter,
+    redact,
+    redact_url,
+    spellings,
+    url_secrets,
+)
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
 
@@ -96,3 +103,36 @@ def test_a_short_secret_goes_as_a_word_and_leaves_words_alone():
 def test_the_secrets_of_a_url_are_found():
     assert url_secrets("rtsp://c/x?password=a%20b") == {"a%20b", "a b"}
     assert url_secrets("rtsp://c/key/abc/x?token=d/e_f&g=1") == {"abc", "d/e_f"}
+
+
+def record(message: object, *arguments: object, **more: object) -> logging.LogRecord:
+    return logging.makeLogRecord({"msg": message, "args": arguments, **more})
+
+
+def test_a_record_is_rewritten_with_its_traceback():
+    keeper = SecretFilter([PASSWORD])
+    try:
+        raise ValueError(f"no {PASSWORD}") from RuntimeError(f"rtsp://a:{PASSWORD}x@b/")
+    except ValueError as error:
+        made = record("%s: %s", PASSWORD, error, exc_info=(ValueError, error, error.__traceback__))
+    made.stack_info = f"in {PASSWORD}"
+    assert keeper.filter(made)
+    text = logging.Formatter("%(message)s").format(made)
+    assert PASSWORD not in text
+    assert "RuntimeError" in text
+    assert "***" in text
+
+
+def test_a_record_whose_arguments_do_not_fit_is_shown_without_secrets():
+    made = record("%d files of %s", PASSWORD)
+    assert SecretFilter([PASSWORD]).filter(made)
+    assert PASSWORD not in made.getMessage()
+    assert "files of" in made.getMessage()
+
+
+def test_new_secrets_count_at_once():
+    keeper = SecretFilter()
+    keeper.secrets |= {PASSWORD}
+    made = record(PASSWORD)
+    keeper.filter(made)
+    assert made.getMessage() == "***"
