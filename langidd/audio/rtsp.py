@@ -14,10 +14,10 @@ import av.error
 from langidd.audio.base import SourceCounts, one_line
 from langidd.audio.live import LiveChunks
 from langidd.audio.reader import Reader
+from langidd.audio.rtsp_url import parse_rtsp_url
 from langidd.audio.tracks import TrackReader
 from langidd.errors import SourceError
-from langidd.observability.redaction import redact_url
-from langidd.rtsp_url import parse_rtsp_url
+from langidd.redaction import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator

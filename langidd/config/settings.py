@@ -13,7 +13,7 @@ from langidd.config.pipeline import DecisionSettings, ModelSettings, VadSettings
 from langidd.config.source import SourceSettings  # noqa: TC001 - pydantic reads it
 from langidd.errors import ConfigError
 from langidd.naming import slug, slugs
-from langidd.observability.redaction import spellings, url_secrets
+from langidd.redaction import spellings, url_secrets
 
 
 class HttpSettings(Table):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from langidd.audio.rtsp_url import parse_rtsp_url
 from langidd.config.fields import (
     AnyPath,
     Device,
@@ -18,8 +19,7 @@ from langidd.config.fields import (
     fill_from_file,
 )
 from langidd.decision.presets import PRESETS
-from langidd.observability.redaction import redact_url
-from langidd.rtsp_url import parse_rtsp_url
+from langidd.redaction import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from langidd.errors import printable
-from langidd.observability.redaction import SecretFilter, redact
 from langidd.observability.repeats import RepeatFilter
+from langidd.redaction import SecretFilter, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

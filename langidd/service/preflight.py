@@ -21,8 +21,8 @@ import numpy as np
 from langidd.audio import check_source
 from langidd.errors import ConfigError, LangiddError, ServiceError, SourceError
 from langidd.observability.http import address_family
-from langidd.observability.redaction import redact
 from langidd.publish.outbox import FILE_NAME
+from langidd.redaction import redact
 from langidd.service.model import open_model
 from langidd.types import SAMPLE_RATE
 

@@ -12,7 +12,7 @@ from langidd import __version__
 from langidd.config import load_settings
 from langidd.errors import ConfigError, LangiddError
 from langidd.observability.logging import configure_logs
-from langidd.observability.redaction import redact
+from langidd.redaction import redact
 from langidd.service.systemd import Notifier
 
 if TYPE_CHECKING:

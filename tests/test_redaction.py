@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langidd.observability.redaction import (
+from langidd.redaction import (
     SecretFilter,
     redact,
     redact_url,

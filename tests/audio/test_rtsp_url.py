@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langidd.observability.redaction import redact_url
-from langidd.rtsp_url import RtspUrl, parse_rtsp_url
+from langidd.audio.rtsp_url import RtspUrl, parse_rtsp_url
+from langidd.redaction import redact_url
 
 SECRET = "Sesam"  # noqa: S105 - of no camera
 
