@@ -127,8 +127,8 @@ async def _broker(settings: Settings) -> str:
     if settings.mqtt.host is None:
         return "none named; langidd will run its own on the loopback address"
     from langidd.naming import host_and_port
-    from langidd.publish.mqtt.delivery import losses
     from langidd.publish.mqtt.probe import probe
+    from langidd.publish.mqtt.refusals import losses
 
     mqtt = settings.mqtt
     await probe(mqtt, settings.node)

@@ -89,10 +89,6 @@ class Connection:
     """One connection: `open` it, deliver, then `leave` or `abandon` it.
 
     Every call ends: with what was asked, or with aiomqtt.MqttError.
-
-    Attributes:
-        lost: Done, with an error, once the connection is lost or closed.
-
     """
 
     def __init__(
@@ -132,8 +128,8 @@ class Connection:
         self._window = asyncio.Semaphore(IN_FLIGHT)
         self._acknowledgements: dict[int, asyncio.Future[ReasonCode]] = {}
         self._answer: asyncio.Future[Properties | None] = self._loop.create_future()
-        self.lost: asyncio.Future[None] = self._loop.create_future()
-        for future in (self._answer, self.lost):
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        for future in (self._answer, self._lost):
             future.add_done_callback(_retrieve)
         self._paho = paho_client(self._client)
         self._paho.connect_timeout = CONNECT_S
@@ -244,8 +240,8 @@ class Connection:
         self._publish(topic, payload, 0, retain=False)
 
     def _publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int:
-        if self.lost.done():
-            raise aiomqtt.MqttError("the connection is lost") from self.lost.exception()
+        if self._lost.done():
+            raise aiomqtt.MqttError("the connection is lost") from self._lost.exception()
         info = self._paho.publish(topic, payload, qos, retain)
         if info.rc != MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "could not publish")
@@ -255,6 +251,10 @@ class Connection:
         """Subscribe with QoS 0; return whether the broker grants it. Raises aiomqtt.MqttError."""
         granted = await self._client.subscribe(topic, qos=0)
         return all(getattr(code, "value", code) < _SUBSCRIPTION_FAILED for code in granted)
+
+    async def until_lost(self) -> None:
+        """Wait until the connection is lost, and raise why."""
+        await asyncio.shield(self._lost)
 
     async def leave(self) -> None:
         """Send DISCONNECT, so that the broker does not send the Last Will; then close.
@@ -266,7 +266,7 @@ class Connection:
             if self._acknowledgements:
                 await asyncio.wait(self._acknowledgements.values(), timeout=LEAVE_S)
             if self._paho.disconnect() == MQTT_ERR_SUCCESS:
-                await asyncio.wait((self.lost,), timeout=LEAVE_S)
+                await asyncio.wait((self._lost,), timeout=LEAVE_S)
         finally:
             self.abandon()
 
@@ -281,7 +281,7 @@ class Connection:
             self._loop.call_soon(close_socket, self._paho)
 
     def _lose(self, error: Exception) -> None:
-        waiting: list[asyncio.Future[Any]] = [self.lost, self._answer]
+        waiting: list[asyncio.Future[Any]] = [self._lost, self._answer]
         for future in (*waiting, *self._acknowledgements.values()):
             if not future.done():
                 future.set_exception(error)

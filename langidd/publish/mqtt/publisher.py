@@ -105,12 +105,12 @@ class MqttPublisher:
             settings,
             settings.client_id or client_id(self.topics),
             self.topics.status,
-            self._retained,
-            self.outbox,
+            retained=self._retained,
+            outbox=self.outbox,
+            announced=self._announced,
             on_state=on_state,
             on_message=self._on_message,
-            prepare=self._prepare,
-            on_cleared=self._announced.cleared,
+            subscriptions=self._subscriptions,
         )
         self._sources: dict[str, _Source] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -266,8 +266,7 @@ class MqttPublisher:
 
     # What comes from the broker.
 
-    async def _prepare(self) -> list[str]:
-        await self._announced.remember()
+    def _subscriptions(self) -> list[str]:
         wanted = self._settings.discovery or self._announced.awaits_birth
         return [self.topics.status, *(sorted(self._births) if wanted else ())]
 
