@@ -1,0 +1,1 @@
+"""Models: windows in, logits out."""

@@ -1,0 +1,1 @@
+"""Whisper: its checkpoints, its log-mel spectrogram, and the engines that run it."""

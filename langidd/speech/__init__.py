@@ -1,0 +1,1 @@
+"""Where somebody speaks: from chunks of sound to windows of speech."""
