@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -53,6 +52,7 @@ class OpenVinoEngine:
         calibration: What the checkpoint says of its scores.
         context: `padded` or `trimmed`, as it is run.
         precision: In which the processor multiplies.
+        threads: How many of them a pass uses.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class OpenVinoEngine:
             checkpoint: The model.
             context: Other than the checkpoint's own.
             precision: `auto` is what this processor is fastest in.
-            threads: 0 is one for each core that this process may use.
+            threads: 0 leaves it to OpenVINO: one for each core that this process may use.
 
         Raises:
             ModelError: The processor has no such precision, or OpenVINO refuses the model.
@@ -85,8 +85,8 @@ class OpenVinoEngine:
             if self.context == "padded"
             else (*(each for each in LENGTHS if each < self._positions), self._positions)
         )
-        self.threads = threads or len(os.sched_getaffinity(0))
-        self._compiled = self._compile(checkpoint, precision)
+        self._compiled = self._compile(checkpoint, precision, threads)
+        self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
         self.precision = self._precision_of(self._compiled)
         if precision not in ("auto", self.precision):
             raise ModelError(
@@ -95,10 +95,12 @@ class OpenVinoEngine:
             )
         self._requests: deque[Any] = deque()
 
-    def _compile(self, checkpoint: Checkpoint, precision: Precision | Literal["auto"]) -> Any:
+    def _compile(
+        self, checkpoint: Checkpoint, precision: Precision | Literal["auto"], threads: int
+    ) -> Any:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": self.threads,
+            "INFERENCE_NUM_THREADS": threads,
             # Other processes use these cores, too.
             "ENABLE_CPU_PINNING": False,
         }

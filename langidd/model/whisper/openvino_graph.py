@@ -259,7 +259,8 @@ class _Builder:
 
 
 def _real(values: Any) -> Node:
-    return op.constant(np.asarray(values, np.float32))
+    # The graph lives as long as it is compiled, and so do the arrays: no copy is needed.
+    return op.constant(np.ascontiguousarray(values, np.float32), shared_memory=True)
 
 
 def _whole(values: Any) -> Node:
