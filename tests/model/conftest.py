@@ -140,7 +140,7 @@ def _real_windows(speech: Path, count: int, seconds: float) -> Windows:
             samples = soxr.resample(sound.mean(axis=1), rate, 16_000)
             found += [samples[first : first + size] for first in range(0, len(samples), size)]
             found = [window for window in found if len(window) == size]
-            if len(found) >= -(-count // len(by_language)):
+            if len(found) >= count // 2:
                 break
         return found
 
