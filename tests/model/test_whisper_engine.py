@@ -17,6 +17,7 @@ from langidd.errors import ModelError
 from langidd.model.whisper.checkpoint import HEAD_BIAS, HEAD_WEIGHT, open_checkpoint
 from langidd.model.whisper.log_mel import log_mel
 from langidd.model.whisper.openvino_engine import OpenVinoEngine
+from langidd.values import Span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,6 +132,18 @@ def test_a_head_over_the_language_tokens(
     assert engine.labels == ("uz", "ru", "en", "other")
     assert engine.calibration.unknown == ("other",)
     np.testing.assert_allclose(engine.logits(windows), inputs @ weight.T + bias, atol=5e-4)
+
+
+def test_windows_that_overlap_get_the_same_logits(
+    token_model: Path, conversation: npt.NDArray[np.float32]
+) -> None:
+    engine = _engine(token_model, context="trimmed")
+    windows, spans = [], []
+    for number, end in enumerate(range(16_000, 96_000, 8_000)):
+        windows.append(conversation[max(0, end - 32_000) : end])
+        start_s, end_s = end / 16_000 - len(windows[-1]) / 16_000, end / 16_000
+        spans.append(Span("hall", number, start_s, end_s, 0.5, 1))
+    np.testing.assert_allclose(engine.logits(windows, spans), engine.logits(windows), atol=1e-4)
 
 
 def test_scores_that_are_no_numbers_are_an_error(stock_model: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from langidd.model.whisper.log_mel import (
     log_mel,
 )
 from langidd.model.whisper.openvino_graph import FEATURES, FRAMES, build_graph
+from langidd.model.whisper.overlap import OverlappingLogMel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from langidd.model.whisper.checkpoint import Checkpoint, Context
+    from langidd.values import Span
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +53,14 @@ class OpenVinoEngine:
         labels: In the order of the logits.
         calibration: What the checkpoint says of its scores.
         context: `padded` or `trimmed`, as it is run.
+        device: `cpu`.
         precision: In which the processor multiplies.
-        threads: How many of them a pass uses.
+        threads: How many cores a pass uses.
     """
+
+    device: Final = "cpu"
+    in_flight: Final = 2
+    """Callers that `logits` serves best: one computes log-mel while the other's pass runs."""
 
     def __init__(
         self,
@@ -93,6 +100,7 @@ class OpenVinoEngine:
                 f"model.precision: this processor does not compute in {precision}; "
                 f"auto is {self.precision} here"
             )
+        self._log_mel = OverlappingLogMel(self._mels)
         self._requests: deque[Any] = deque()
 
     def _compile(
@@ -134,11 +142,15 @@ class OpenVinoEngine:
                 silence = np.zeros(positions * SAMPLES_PER_POSITION, np.float32)
                 self.logits([silence] * size)
 
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def logits(
+        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span] | None = None
+    ) -> npt.NDArray[np.float32]:
         """Score windows of any lengths.
 
         Args:
             windows: Each `(n,) float32` at 16 kHz; of one longer than 30 s the last 30 s count.
+            spans: Where they lie in their sources: what a window shares with its source's last
+                one is then not computed again.
 
         Returns:
             `(windows, labels) float32`.
@@ -148,7 +160,11 @@ class OpenVinoEngine:
         """
         scores = np.empty((len(windows), len(self.labels)), np.float32)
         for members, positions in self._passes([self._positions_of(each) for each in windows]):
-            features, frames = self._features([windows[index] for index in members], positions)
+            features, frames = self._features(
+                [windows[index] for index in members],
+                None if spans is None else [spans[index] for index in members],
+                positions,
+            )
             scores[members] = self._infer(features, frames)[: len(members)]
         if not np.isfinite(scores).all():
             raise ModelError(f"model {self.name}: gave a score that is not a number")
@@ -171,7 +187,10 @@ class OpenVinoEngine:
                 yield members[first : first + most], length
 
     def _features(
-        self, windows: list[npt.NDArray[np.float32]], positions: int
+        self,
+        windows: list[npt.NDArray[np.float32]],
+        spans: list[Span] | None,
+        positions: int,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
         size = _round_up(len(windows), BATCHES)
         longest = positions * FRAMES_PER_POSITION
@@ -183,7 +202,11 @@ class OpenVinoEngine:
             if len(kept) < samples:
                 kept = np.pad(kept, (0, samples - len(kept)))
             frames[row] = samples // HOP_SAMPLES
-            features[row, :, : frames[row]] = log_mel(kept[None], self._mels)[0]
+            if spans is None or self.context == "padded":
+                computed = log_mel(kept[None], self._mels)[0]
+            else:
+                computed = self._log_mel.log_mel(kept, spans[row].source, spans[row].end)
+            features[row, :, : frames[row]] = computed
         return features, frames
 
     def _infer(
