@@ -59,6 +59,7 @@ class Architecture:
 
         Raises:
             ModelError: A dimension is missing or makes no sense.
+
         """
 
         def dimension(key: str, default: int | None = None) -> int:

@@ -56,6 +56,7 @@ class OpenVinoEngine:
         device: `cpu`.
         precision: In which the processor multiplies.
         threads: How many cores a pass uses.
+
     """
 
     device: Final = "cpu"
@@ -80,6 +81,7 @@ class OpenVinoEngine:
 
         Raises:
             ModelError: The processor has no such precision, or OpenVINO refuses the model.
+
         """
         self.name = checkpoint.name
         self.calibration = checkpoint.calibration
@@ -134,6 +136,7 @@ class OpenVinoEngine:
         Args:
             durations_s: The lengths.
             batches: How many such windows come at once.
+
         """
         sizes = {_round_up(batch, BATCHES) for batch in batches}
         lengths = {_round_up(int(seconds * 1000) // 20, self._lengths) for seconds in durations_s}
@@ -157,6 +160,7 @@ class OpenVinoEngine:
 
         Raises:
             ModelError: The model gives something that is not a number.
+
         """
         scores = np.empty((len(windows), len(self.labels)), np.float32)
         for members, positions in self._passes([self._positions_of(each) for each in windows]):
