@@ -198,8 +198,9 @@ async def _http(http: HttpSettings) -> str:
 
 
 def _langidd_answers(host: str, port: int) -> bool:
+    url = f"http://{host_and_port(host, port)}/livez"
     try:
-        with urllib.request.urlopen(f"http://{host_and_port(host, port)}/livez", timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=2) as answer:
             return "live" in json.load(answer)
     except (OSError, ValueError):
         return False
