@@ -190,9 +190,10 @@ class Decision:
     Attributes:
         source: The source's name.
         language: A BCP-47 code of the model's set, `und` or `zxx`.
-        confidence: The probability that `language` is right: `probabilities[language]`.
-            For `und` it is the probability that the speech is in none of the source's
-            languages, and so it is low where two of them are close.
+        confidence: The calibrated probability that `language` is right:
+            `probabilities[language]`, 1 for `zxx`. For `und` it is the probability that the
+            speech is in none of the source's languages, and so it is low where two of them
+            are close.
         reason: `change` (another language than before), `update` (the same language
             after one more window) or `pause` (a speech segment ended).
         since: When the evidence turned to this language; never after `decided_at`.
@@ -201,7 +202,7 @@ class Decision:
         speech_s: Seconds of speech since `since`.
         probabilities: Of each of the source's languages and `und`, as of now; they are
             calibrated and sum to 1. While debounce or minimum dwell keep a language, another
-            may be more probable. For `zxx` the only one is `zxx`.
+            may be more probable. For `zxx` there are none.
 
     """
 

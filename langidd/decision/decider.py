@@ -12,20 +12,19 @@ Each window goes through four steps:
 2. weigh: the calibrated probabilities, to the power of the share of new speech, since
    overlapping windows repeat each other;
 3. decide: thresholds to enter and to leave, debounce and minimum dwell;
-4. date: a change is dated back to where the evidence turned (Page's cumulative sum,
-   CUSUM, Biometrika 41, 1954: the start of the rise that led to it).
+4. date: a change is dated back to where the evidence turned (CUSUM).
 
-The confidence of a decision is the probability that its language is right, and the same
-number as that language's among its probabilities.
+The confidence of a decision is the calibrated probability that its language is right, and the
+same number as that language's among its probabilities.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from langidd.decision.confidence import published_probabilities
+from langidd.decision.cusum import Cusums
 from langidd.decision.setup import candidate_languages, prior_probabilities
 from langidd.types import NO_SPEECH, UNCERTAIN, Decision
 
@@ -44,19 +43,6 @@ _SAME_TIME_S: Final = 1e-6
 _CLOCK_STEP_S: Final = 0.25
 """Stamps that go back by more show that the clock was set; by less, that they were corrected
 for drift."""
-
-
-@dataclass(slots=True)
-class _Cusum:
-    """The evidence for a state against the published one, summed up while above zero.
-
-    `since` is the time, `speech_s` the source's seconds of speech, at which the sum rose
-    from zero.
-    """
-
-    total: float = 0.0
-    since: float = 0.0
-    speech_s: float = 0.0
 
 
 class Decider:
@@ -114,7 +100,7 @@ class Decider:
         self._challenger: str | None = None
         self._challenged_s = 0.0
         self._below_leave_s = 0.0
-        self._cusums = {state: _Cusum() for state in self._states}
+        self._cusums = Cusums(self._states)
 
     def update(self, scores: Scores) -> Decision:
         """Weigh one window's scores; returns a `change` or an `update`."""
@@ -127,16 +113,15 @@ class Decider:
         if new_s > 0.0:
             self._mix(-math.expm1(-new_s / self.settings.mean_dwell_s))
             self._weigh(evidence, weight)
-        self._accumulate(evidence, weight, span)
+        published = self._language if self._language in self.languages else None
+        self._cusums.add(evidence, weight, published=published, span=span, speech_s=self._speech_s)
         self._decided_at = span.end
         language = self._choose(new_s)
         if language == self._language:
             return self._decision("update")
-        cusum = self._cusums[language]
-        turned, speech_s = cusum.since, cusum.speech_s
-        if cusum.total <= 0.0:
-            turned, speech_s = span.start, self._speech_s - span.duration_s
-        return self._change(language, max(turned, self._since), max(speech_s, 0.0))
+        rise = self._cusums.rise(language)
+        since, speech_s = rise or (span.start, self._speech_s - span.duration_s)
+        return self._change(language, max(since, self._since), max(speech_s, 0.0))
 
     def pause(self, pause: Pause) -> Decision | None:
         """Let time without speech pass.
@@ -206,8 +191,7 @@ class Decider:
             self._now += step_s
         if self._silent_since is not None:
             self._silent_since += step_s
-        for cusum in self._cusums.values():
-            cusum.since += step_s
+        self._cusums.move_dates(step_s)
 
     # The filter.
 
@@ -290,24 +274,6 @@ class Decider:
             return best if at_once or self._challenged_s >= settings.debounce_s else current
         return UNCERTAIN if self._below_leave_s > settings.leave_debounce_s else current
 
-    def _accumulate(self, evidence: Mapping[str, float], weight: float, span: Span) -> None:
-        """Sum up each state's evidence against the published one, and date its rise."""
-        reference = self._language if self._language in self.languages else None
-        for state, cusum in self._cusums.items():
-            if state == reference:
-                continue
-            if reference is None:
-                # No language is published: a state must beat all of its rivals.
-                against = max(value for other, value in evidence.items() if other != state)
-            else:
-                against = evidence[reference]
-            gain = weight * math.log(evidence[state] / against)
-            if cusum.total <= 0.0 < gain:
-                cusum.since = _turn(span)
-                cusum.speech_s = self._speech_s - (span.end - cusum.since)
-                cusum.total = 0.0
-            cusum.total = max(0.0, cusum.total + gain)
-
     def _change(self, language: str, since: float, speech_s: float) -> Decision:
         self._previous, self._language = self._language, language
         if language != UNCERTAIN:
@@ -315,16 +281,19 @@ class Decider:
         self._since, self._since_speech_s = since, speech_s
         self._dwell_s = self._below_leave_s = self._challenged_s = 0.0
         self._challenger = None
-        self._cusums = {state: _Cusum() for state in self._states}
+        self._cusums.reset()
         return self._decision("change")
 
     def _decision(self, reason: Literal["change", "update", "pause"]) -> Decision:
         language = self._language or UNCERTAIN
-        probabilities = self._probabilities()
+        probabilities = {}
+        if language != NO_SPEECH:
+            slope = self.settings.confidence_slope
+            probabilities = published_probabilities(self._belief, slope)
         return Decision(
             source=self.source,
             language=language,
-            confidence=probabilities[language],
+            confidence=probabilities.get(language, 1.0),
             reason=reason,
             since=min(self._since, self._decided_at),
             decided_at=self._decided_at,
@@ -333,23 +302,7 @@ class Decider:
             probabilities=probabilities,
         )
 
-    def _probabilities(self) -> dict[str, float]:
-        if self._language == NO_SPEECH:
-            return {NO_SPEECH: 1.0}
-        return published_probabilities(self._belief, self.settings.confidence_slope)
-
 
 def _normalised(values: Mapping[str, float]) -> dict[str, float]:
     total = math.fsum(values.values())
     return {state: value / total for state, value in values.items()}
-
-
-def _turn(span: Span) -> float:
-    """Return when the evidence turned, where this window is the first for another language.
-
-    A window speaks for the language that fills most of it: the change lay between half of
-    this window and half of the one before it. The first of a segment is all new.
-    """
-    if span.new_s >= span.duration_s - _SAME_TIME_S:
-        return span.start
-    return max(span.start, span.end - (span.duration_s + span.new_s) / 2.0)

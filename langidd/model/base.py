@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from langidd.types import Calibration, Scores, Window
+    from langidd.types import Calibration, Scores, Span, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +82,43 @@ class Model(Protocol):
 
 
 class Engine(Protocol):
-    """A loaded checkpoint on a device, used by one thread (`langidd.model.worker`).
+    """A loaded checkpoint on a device (`langidd.model.worker` makes a model of it)."""
 
-    Attributes:
-        name: The checkpoint's name.
-        calibration: What the checkpoint says of its scores.
-        device: `cpu`, `cuda:0`.
-        precision: `f32`, `bf16`, `f16`.
-        context: `padded` or `trimmed`.
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
 
-    """
-
-    name: str
-    calibration: Calibration
+    @property
+    def calibration(self) -> Calibration:
+        """What the checkpoint says of its scores."""
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """Where it runs: `cpu`, `cuda:0`."""
 
     @property
     def precision(self) -> str:
-        """What it computes in."""
+        """What it computes in: `f32`, `bf16`, `f16`."""
 
     @property
     def context(self) -> str:
-        """Whether windows are filled up to 30 s."""
+        """Whether windows are filled up to 30 s (`padded`) or not (`trimmed`)."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many threads may call `logits` at a time."""
 
     def warm_up(self, durations_s: Iterable[float]) -> None:
         """Run once for each duration, so that the first windows are as fast as later ones."""
 
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def logits(
+        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span] | None = None
+    ) -> npt.NDArray[np.float32]:
         """Score windows.
 
         Args:
             windows: Each `(n,) float32` at 16 kHz, 30 s at most.
+            spans: Where they lie in their sources: windows that overlap share work.
 
         Returns:
             `(windows, labels) float32`.

@@ -1,6 +1,6 @@
-"""An engine in a thread of its own, as a model.
+"""An engine in threads of its own, as a model.
 
-Everything that touches the device happens in that thread, so the event loop never waits for
+Everything that touches the device happens in those threads, so the event loop never waits for
 it. Device faults are handled here: a batch that does not fit is halved, a device that is lost
 is replaced by the CPU, and a window on which the engine fails costs that window only.
 """
@@ -35,7 +35,7 @@ WARM_UP_S: Final = (1.0, 1.5, 2.0)
 
 
 class EngineModel:
-    """A `Model` (langidd.model.base) of one engine; one batch at a time."""
+    """A `Model` (langidd.model.base) of one engine; as many batches at a time as that takes."""
 
     def __init__(
         self, load: Callable[[], Engine], fallback: Callable[[], Engine] | None = None
@@ -43,14 +43,14 @@ class EngineModel:
         """Prepare a model; `start` loads it.
 
         Args:
-            load: Loads the engine, in the thread that then owns it.
+            load: Loads the engine, in the thread that then uses it, if it is used by one.
             fallback: Loads an engine for the CPU where the device is missing or lost; None:
                 that is an error.
 
         """
         self._load = load
         self._fallback = fallback
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._engine: Engine | None = None
         self._largest_batch: int | None = None
         self._last_failure = ""
@@ -58,6 +58,9 @@ class EngineModel:
     async def start(self) -> None:
         """Load the engine and run it once; raises `ModelError`."""
         await self._in_thread(self._load_and_warm_up)
+        if self._loaded.in_flight > 1:
+            self._threads.shutdown()
+            self._threads = ThreadPoolExecutor(self._loaded.in_flight, thread_name_prefix="model")
 
     def info(self) -> ModelInfo:
         """Return what the model is, once `start` has returned."""
@@ -68,6 +71,7 @@ class EngineModel:
             device=engine.device,
             precision=engine.precision,
             context=engine.context,
+            in_flight=engine.in_flight,
         )
 
     async def score(self, windows: Sequence[Window]) -> list[Scores | None]:
@@ -80,13 +84,13 @@ class EngineModel:
         return await self._in_thread(lambda: self._score(windows))
 
     async def close(self) -> None:
-        """Let the thread end once its batch is done."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let the threads end once their batches are done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    # In the thread.
+    # In the threads.
 
     @property
     def _loaded(self) -> Engine:
@@ -107,7 +111,9 @@ class EngineModel:
         if largest is not None and len(windows) > largest:
             return self._in_parts(windows, largest)
         try:
-            rows = self._loaded.logits([window.samples for window in windows])
+            rows = self._loaded.logits(
+                [window.samples for window in windows], [window.span for window in windows]
+            )
         except Exception as error:  # noqa: BLE001 - each kind has its own answer
             failure = error
         else:

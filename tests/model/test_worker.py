@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class Device:
     calibration = Calibration(("uz", "ru"))
     precision = "f32"
     context = "trimmed"
+    in_flight = 1
 
     def __init__(
         self, device: str = "cuda:0", *, fits: int = 100, lost_at: int | None = None
@@ -43,7 +45,10 @@ class Device:
     def warm_up(self, durations_s: Iterable[float]) -> None:
         assert list(durations_s)
 
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def logits(
+        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span]
+    ) -> npt.NDArray[np.float32]:
+        assert len(spans) == len(windows)
         if len(windows) > self.fits:
             raise DeviceMemoryError(f"{self.device} is out of memory")
         if len(self.batches) == self.lost_at:
@@ -78,6 +83,25 @@ async def test_scores_come_with_their_windows_and_calibrated_probabilities() -> 
     assert scores.span.number == 0
     assert scores.probabilities == pytest.approx({"uz": 0.880797, "ru": 0.119203})
     assert model.info().labels == ("uz", "ru")
+    await model.close()
+
+
+async def test_an_engine_that_takes_two_batches_at_a_time_gets_two() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    class Pair(Device):
+        in_flight = 2
+
+        def logits(
+            self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span]
+        ) -> npt.NDArray[np.float32]:
+            both.wait()
+            return super().logits(windows, spans)
+
+    model = await _started(Pair())
+    assert model.info().in_flight == 2
+    found = await asyncio.gather(model.score(_windows(1)), model.score(_windows(2)))
+    assert [_values(scores) for scores in found] == [[1], [2]]
     await model.close()
 
 

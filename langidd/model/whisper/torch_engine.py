@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from langidd.types import Span
+
 CONTEXT_S: Final = 30.0
 """Whisper's context: no clip is longer."""
 
@@ -36,6 +38,8 @@ SHORTEST_POSITIONS: Final = 5
 
 class Classifier:
     """A loaded model (an `Engine` of langidd.model.base); used by one thread."""
+
+    in_flight: Final = 1
 
     def __init__(
         self, checkpoint: Checkpoint, device: torch.device, context: Context | None = None
@@ -72,11 +76,16 @@ class Classifier:
         for seconds in (CONTEXT_S,) if self.context == "padded" else durations_s:
             self.logits([np.zeros(int(seconds * SAMPLE_RATE), np.float32)])
 
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def logits(
+        self,
+        windows: Sequence[npt.NDArray[np.float32]],
+        spans: Sequence[Span] | None = None,  # noqa: ARG002 - an engine's form
+    ) -> npt.NDArray[np.float32]:
         """Score windows of any lengths.
 
         Args:
             windows: Each `(n,) float32`, 16 kHz; of one longer than 30 s the last 30 s count.
+            spans: Where they lie in their sources; nothing is shared between them.
 
         Returns:
             `(windows, labels) float32`.
