@@ -2,17 +2,19 @@
 
 PYTHON ?= python3
 VENV := .venv
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip --disable-pip-version-check
 SOURCES := langidd training tests benchmarks
 
-.PHONY: help demo test test-slow test-gpu check format soak booted bench model clean
+.PHONY: help demo test test-slow test-gpu test-lowest check format soak booted bench model clean
 
 help:
 	@echo "make demo       install, and show langidd at work on a recording (about a minute)"
 	@echo "make test       install what tests need, and run them"
-	@echo "make check      types and style"
+	@echo "make check      types, style, and who may import whom"
 	@echo "make test-slow  the tests that take minutes;  make test-gpu  those that need CUDA"
+	@echo "make test-lowest  the tests with the lowest versions that pyproject.toml allows"
 	@echo "make soak       faults, again and again, on the running daemon; prints a table"
 	@echo "make booted     the service under a real systemd, in a tree of its own; wants root"
 	@echo "make bench      how fast it is, beside the machine's limit and its peers"
@@ -44,10 +46,25 @@ test-slow: $(VENV)/.tests
 test-gpu: $(VENV)/.tests
 	$(BIN)/python -m pytest -m gpu
 
+# torch stays the build that .venv has: its lowest version is gigabytes of CUDA.
+$(LOWEST)/.tests: $(VENV)/.tests
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet uv
+	$(BIN)/python -c 'from importlib.metadata import version as v; print("torch==" + v("torch"))' \
+	  > $(LOWEST)/torch.txt
+	VIRTUAL_ENV=$(CURDIR)/$(LOWEST) UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" \
+	  $(LOWEST)/bin/uv pip install --resolution lowest-direct --constraint $(LOWEST)/torch.txt \
+	  -e '.[train,dev]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.tests
+	$(LOWEST)/bin/python -m pytest -m 'not slow and not gpu'
+
 check: $(VENV)/.tests
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.tests
 	$(BIN)/ruff format $(SOURCES)
@@ -63,4 +80,4 @@ bench: $(VENV)/.tests
 	$(BIN)/python benchmarks/throughput.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

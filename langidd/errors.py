@@ -4,23 +4,33 @@ from __future__ import annotations
 
 
 class LangiddError(Exception):
-    """The root of them all; its text is one line, names the thing and has no secrets."""
+    """The base of all of them; the text is one line, names the thing and holds no secret."""
 
 
 class ConfigError(LangiddError):
-    """A setting that cannot stand: names the key, what was given, what is allowed."""
+    """A setting is not valid; the text names the key, what was given and what is allowed."""
 
 
 class SourceError(LangiddError):
-    """A source that gives no sound now; `permanent` where trying again cannot help."""
+    """A source gives no audio.
+
+    Args:
+        message: What is wrong.
+        permanent: Whether trying again cannot help.
+
+    """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
 
 
+class EndsEarlyError(SourceError):
+    """A recording whose end cannot be read; all sound before it was given."""
+
+
 class ModelError(LangiddError):
-    """A checkpoint that cannot be used, or a model that failed."""
+    """A checkpoint cannot be used, or a model failed."""
 
 
 class BrokerError(LangiddError):
@@ -28,4 +38,21 @@ class BrokerError(LangiddError):
 
 
 class ServiceError(LangiddError):
-    """Something the service needs of the machine (a directory, a user) is not there."""
+    """Something that the service needs of the machine is missing: a directory, a user, a port."""
+
+
+def printable(text: str) -> str:
+    r"""Return somebody else's text (a path, a driver's message) as it may stand in an error.
+
+    It is one line, with an escape for each character that is not printable.
+
+    A newline becomes `\n`, a terminal's escape character `\x1b`, and a byte of a file name that
+    is not UTF-8 (which Python keeps as a surrogate, PEP 383) `\xff`.
+    """
+    return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    if "\udc80" <= sign <= "\udcff":
+        return f"\\x{ord(sign) - 0xDC00:02x}"
+    return sign.encode("unicode_escape").decode("ascii")

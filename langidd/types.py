@@ -1,10 +1,10 @@
-"""The values that travel between the parts, in the order in which they are made.
+"""The values that travel between the stages, in the order in which they are made.
 
-    source ─Chunk▶ segmenter ─Speech, Pause▶ windows ─Window, Pause▶ batcher
-           ─▶ classifier ─Scores▶ decider ─Decision▶ publisher
+    source ─Chunk▶ segmenter ─Speech, Pause▶ windower ─Window, Pause▶ batcher
+           ─▶ model ─Scores▶ decider ─Decision▶ publishers
 
 All of them are frozen. Every time is the capture time of a sample, in seconds since
-the Unix epoch (UTC), so that no part after the source ever asks a clock.
+the Unix epoch (UTC), so that no stage after the source ever asks a clock.
 """
 
 from __future__ import annotations
@@ -30,15 +30,23 @@ NO_SPEECH: Final = "zxx"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a source's sound.
+    """A piece of one channel of a source's sound.
 
-    `samples` is `(n,) float32`, mono, 16 kHz, within ±1. `gap` says that sound was
-    lost between the chunk before and this one: nothing may straddle it.
+    Attributes:
+        samples: `(n,) float32`, mono, 16 kHz, within ±1.
+        captured_at: Capture time of the first sample.
+        gap: Sound was lost between the chunk before and this one: no segment or
+            window may contain both.
+        clock_step_s: How far the wall clock was set between the chunk before and this
+            one. Earlier capture times plus `clock_step_s` are times of the new clock.
+            A chunk with a step has `gap` too.
+
     """
 
     samples: npt.NDArray[np.float32]
     captured_at: float
     gap: bool = False
+    clock_step_s: float = 0.0
 
     @property
     def ends_at(self) -> float:
@@ -48,7 +56,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """New speech of a segment: it follows the segment's earlier samples without a hole.
+    """New speech of a segment; it follows the segment's earlier samples without a hole.
 
     A segment is speech without a pause longer than the minimum silence. `samples` is
     `(n,) float32`; it may be empty where `is_last` only says that the segment ended.
@@ -63,20 +71,33 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Time without speech: `start` to `end`; `gap` where there was no sound at all."""
+    """Time without speech, from `start` to `end`.
+
+    `gap`: there was no sound at all. `clock_step_s`: how far the wall clock was set just
+    before `start`, which, like `end`, is a time of the new clock.
+    """
 
     start: float
     end: float
     gap: bool = False
+    clock_step_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """Where a window lies in its source.
 
-    `number` rises by one with each window of the source. `new_s` is the speech in it
-    that no earlier window held (the hop; less for a segment's last window). `is_first`
-    and `is_last`: the first and the last window of its segment.
+    Attributes:
+        source: The source's name.
+        number: Rises by one with each window of the source.
+        start: Capture time of the first sample.
+        end: Capture time of one sample after the last.
+        new_s: Seconds of speech in the window that no earlier window held (the hop;
+            less for a segment's last window).
+        segment: Number of the segment that the window belongs to.
+        is_first: It is the first window of its segment.
+        is_last: It is the last one.
+
     """
 
     source: str
@@ -96,7 +117,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the classifier hears at once: `samples` `(n,) float32`, 30 s at most."""
+    """What the model scores at once: `samples` `(n,) float32`, 30 s at most."""
 
     span: Span
     samples: npt.NDArray[np.float32]
@@ -104,10 +125,30 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the classifier says of one window: `logits` `(labels,) float32`."""
+    """What the model says of one window.
+
+    Attributes:
+        span: Where the window lies.
+        logits: `(labels,) float32`, in the order of the model's labels.
+        probabilities: The same, calibrated: of each label, in that order; they sum to 1.
+
+    """
 
     span: Span
     logits: npt.NDArray[np.float32]
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedWindow:
+    """A window that was not scored.
+
+    `reason`: `overload` (the model is too slow, and a newer window of the source took its
+    place) or `failed` (the model raised an error on it, or gave no numbers).
+    """
+
+    span: Span
+    reason: Literal["overload", "failed"]
 
 
 Temperatures = tuple[tuple[float, float], ...]
@@ -118,13 +159,16 @@ Temperatures = tuple[tuple[float, float], ...]
 class Calibration:
     """What a checkpoint says of its own scores.
 
-    `labels` in the order of the logits; `unknown` are those that stand for no
-    language in particular (an `other` class). The softmax temperature is given at
-    some durations and interpolated between them. `unknown_temperatures`, likewise, are
-    for the question whether it is one of the languages at all, which a model answers
-    less surely than which one it is; none: the same temperature for both, a plain
-    softmax. `und_threshold`: a window whose best calibrated probability is below it
-    names no language.
+    Attributes:
+        labels: In the order of the logits.
+        unknown: Labels that stand for no language in particular (an `other` class).
+        temperatures: Of the softmax, at some durations; interpolated between them.
+        und_threshold: A window whose best calibrated probability is below it names no
+            language.
+        unknown_temperatures: Of the question whether it is one of the languages at all,
+            which a model answers less surely than which one it is. None: the same
+            temperature for both, a plain softmax.
+
     """
 
     labels: tuple[str, ...]
@@ -143,11 +187,23 @@ class Calibration:
 class Decision:
     """What langidd says of a source.
 
-    `reason`: `change` (another language than before), `update` (the same language
-    after one more window) or `pause` (a speech segment ended). `since` is when
-    the evidence turned to this language, `decided_at` the end of the audio that
-    decided it; both are capture times. `probabilities` are the filter's, over the
-    source's languages and `und`. `speech_s` counts the speech heard since `since`.
+    Attributes:
+        source: The source's name.
+        language: A BCP-47 code of the model's set, `und` or `zxx`.
+        confidence: The calibrated probability that `language` is right:
+            `probabilities[language]`, 1 for `zxx`. For `und` it is the probability that the
+            speech is in none of the source's languages, and so it is low where two of them
+            are close.
+        reason: `change` (another language than before), `update` (the same language
+            after one more window) or `pause` (a speech segment ended).
+        since: When the evidence turned to this language; never after `decided_at`.
+        decided_at: The end of the audio that decided it. Both are capture times.
+        previous: The language before, None for the first.
+        speech_s: Seconds of speech since `since`.
+        probabilities: Of each of the source's languages and `und`, as of now; they are
+            calibrated and sum to 1. While debounce or minimum dwell keep a language, another
+            may be more probable. For `zxx` there are none.
+
     """
 
     source: str

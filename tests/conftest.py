@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from langidd.observability.logging import Handler
+from tests.support.demo_speech import write_demo_speech
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,15 +80,22 @@ def _gstreamer_fault() -> str | None:
     )
 
 
-def shared() -> Path:
-    """The directory of real speech and weights, beside the checkout or named by a variable."""
-    place = Path(os.environ.get("LANGIDD_SHARED", ROOT.parent / "shared"))
-    if not (place / "speech").is_dir():
-        message = f"no real speech at {place} (set LANGIDD_SHARED)"
+SHARED = Path(os.environ.get("LANGIDD_SHARED", ROOT.parent / "shared"))
+"""Corpora and weights that are not the project's to ship."""
+
+
+def shared(part: str) -> Path:
+    """A directory of `SHARED`; without it the test is skipped, or fails where all was promised."""
+    if not (SHARED / part).is_dir():
+        message = (
+            f"needs {part}/ in {SHARED}: Common Voice's clips of uz, ru, en and others "
+            "(https://datacollective.mozillafoundation.org), or whisper-base's encoder; "
+            "LANGIDD_SHARED names another directory"
+        )
         if os.environ.get("LANGIDD_REQUIRE_ALL") == "1":
             pytest.fail(message)
         pytest.skip(message)
-    return place
+    return SHARED / part
 
 
 @pytest.fixture(autouse=True)
@@ -109,15 +117,26 @@ def logs_as_they_were() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def speech() -> Path:
-    """Real speech in Common Voice's layout: `<language>/clips`, `<language>/dev.tsv`."""
-    return shared() / "speech"
+def speech(conversation: npt.NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real speech in Common Voice's layout, `<language>/clips` beside `<language>/dev.tsv`.
+
+    The corpora where they are at hand, otherwise seconds of the recording that is shipped.
+    """
+    if (SHARED / "speech").is_dir():
+        return SHARED / "speech"
+    return write_demo_speech(conversation, tmp_path_factory.mktemp("speech"))
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """Hundreds of voices in Common Voice's layout, for what seconds of speech cannot show."""
+    return shared("speech")
 
 
 @pytest.fixture(scope="session")
 def encoder_weights() -> Path:
     """The real Whisper-base encoder, without a head."""
-    return shared() / "weights" / "whisper-base-encoder"
+    return shared("weights/whisper-base-encoder")
 
 
 @pytest.fixture(scope="session")

@@ -30,17 +30,17 @@ rhvoice rhvoice-ru ru "$voiced"
 rhvoice rhvoice-en en "$((voiced * 17 / 26))"
 rhvoice rhvoice-ky ky "$((voiced / 2))"
 rhvoice rhvoice-far uk,pt "$((voiced * 6 / 26))"
-langidd-train revoice "$runs/world" --data "$speech" --per-language "$revoiced"
-langidd-train prepare uz-ru-en --runs "$runs" --data "$speech" \
+langidd-train revoice "$runs/world" --data "$speech" --languages uz,ru,en --per-language "$revoiced"
+langidd-train prepare uz-ru-en --runs "$runs" --languages uz,ru,en --data "$speech" \
     --data "$runs/espeak-near" --data "$runs/espeak-far" --data "$runs/rhvoice-ru" \
     --data "$runs/rhvoice-en" --data "$runs/rhvoice-ky" --data "$runs/rhvoice-far" \
     --data "$runs/world"
 langidd-train teach uz-ru-en --runs "$runs" --checkpoint "$whisper"
 langidd-train train uz-ru-en-short --data uz-ru-en --runs "$runs" --checkpoint "$encoder" \
-    --preset teacher --seed 1 --steps "$short"
+    --preset teacher --languages uz,ru,en --seed 1 --steps "$short"
 OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 "$(command -v langidd-train)" \
     train uz-ru-en-long --data uz-ru-en --runs "$runs" --checkpoint "$encoder" \
-    --preset teacher --seed 1 --steps "$long"
+    --preset teacher --languages uz,ru,en --seed 1 --steps "$long"
 langidd-train average uz-ru-en --run uz-ru-en-short --run uz-ru-en-long:4 --data uz-ru-en \
-    --runs "$runs" --checkpoint "$encoder" --preset teacher
+    --runs "$runs" --checkpoint "$encoder" --preset teacher --languages uz,ru,en
 langidd-train calibrate --model "$runs/uz-ru-en/model" --data "$speech"

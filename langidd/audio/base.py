@@ -1,9 +1,11 @@
-"""What every source is, and what it counts."""
+"""The protocol of a source, and what a source counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+
+from langidd.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -13,17 +15,33 @@ if TYPE_CHECKING:
 CHUNK_S: Final = 0.1
 """Seconds of sound in one chunk (the last one of a file may be shorter)."""
 
+Recovery: TypeAlias = Literal["reconnect", "reopen", "none"]
+"""What brings a source's sound back.
+
+`reconnect`: close it and open it again, after an error and after a stall (microphone,
+camera). `reopen`: open it again after an error or its end; a stall is waited out, since
+closing it would harm the writer (named pipe). `none`: an error is final, its end is the
+end, and a stall is waited out (file, standard input).
+"""
+
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What a source survived, since the process began.
+    """What went wrong in a source since the process began.
 
-    `non_finite` samples were NaN or infinite and became 0; `clipped` ones were
-    beyond ±1. `damaged` packets could not be decoded. `overflows` were reported by
-    the sound card, `dropped` chunks were not fetched in time; both are gaps.
-    `resyncs` are jumps of the time stamps. `abandoned` reader threads hung and were
-    left behind (how many of them hang now is `hanging`). `reconnects` counts every
-    attempt after the first.
+    Attributes:
+        samples: Samples given, 16 kHz.
+        non_finite: Samples that were NaN or infinite and became 0.
+        clipped: Samples beyond ±1.
+        damaged: Packets that could not be decoded.
+        overflows: Blocks that the sound card lost; each is a gap.
+        dropped: Chunks that were not read in time; each is a gap.
+        resyncs: Jumps of the time stamps.
+        holes: Holes too short to end a segment, which were filled with silence.
+        abandoned: Reader threads or processes that hung and were abandoned.
+        hanging: How many of them hang now.
+        reconnects: Attempts after the first.
+
     """
 
     samples: int = 0
@@ -33,16 +51,25 @@ class SourceCounts:
     overflows: int = 0
     dropped: int = 0
     resyncs: int = 0
+    holes: int = 0
     abandoned: int = 0
     hanging: int = 0
     reconnects: int = 0
 
 
 class Source(Protocol):
-    """Sound from one place, as 16 kHz mono chunks with the time of their capture.
+    """One channel of one stream, as 16 kHz mono chunks with their capture time.
 
-    `live` sources (microphone, camera, a file at the pace of the clock) lose sound
-    that is not fetched in time, and mark the next chunk with `gap`; the others wait.
+    A source promises:
+
+    - nothing is opened before the first chunk is asked for;
+    - chunks are `(n,) float32` within ±1, in the order of time, and never overlap;
+    - `gap` is set on the first chunk after sound was lost, and on no other;
+    - times are seconds since the epoch (UTC), or since the start of a file;
+    - `aclose()` returns soon and frees the device, even where a driver hangs;
+    - an error is one line that names the source and holds no password.
+
+    Reconnecting, back-off and states are the supervisor's affair.
     """
 
     @property
@@ -51,16 +78,20 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether sound is lost while nobody fetches it."""
+        """Whether sound is lost while nobody reads it; where not, the writer waits."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """What brings its sound back after an error or a stall."""
 
     @property
     def counts(self) -> SourceCounts:
-        """What it survived so far; the same object for the source's whole life."""
+        """What went wrong so far; the same object for the source's whole life."""
 
     def chunks(self) -> AsyncGenerator[Chunk]:
-        """Open the device and give its sound; `aclose()` frees the device.
+        """Open the device and yield its sound; `aclose()` frees the device.
 
-        Ends at the end of a file. May be called again after it ended: opens anew.
+        Returns at the end of a file. May be called again afterwards.
 
         Raises:
             SourceError: the device cannot be opened, or stopped giving sound.
@@ -69,5 +100,5 @@ class Source(Protocol):
 
 
 def one_line(text: str) -> str:
-    """Give a path or URL as it may stand in a message: `?` for what would break the line."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    """Return a path or URL as it may stand in a message."""
+    return printable(text)

@@ -35,10 +35,14 @@ _SETTLE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Capture time of a chunk's first sample; `gap` where the stamps jumped."""
+    """Capture time of a chunk's first sample; `gap` where the stamps jumped.
+
+    `clock_step_s`: how far the system's clock was set since the stamp before, if it was.
+    """
 
     captured_at: float
     gap: bool
+    clock_step_s: float = 0.0
 
 
 class CaptureClock:
@@ -75,7 +79,8 @@ class CaptureClock:
         known, `lost_s` the sound that is known to be missing before it.
         """
         duration_s = samples / SAMPLE_RATE
-        gap = self._follow_wall()
+        clock_step_s = self._follow_wall()
+        gap = clock_step_s != 0.0
         if self._next is None:
             self._next = heard_at - duration_s
         elif self._unknown_loss:
@@ -99,7 +104,7 @@ class CaptureClock:
                 self._shift(min(max(wanted_s, -limit_s), limit_s))
         captured_at = self._next + self._offset_s
         self._next += duration_s
-        return Stamp(captured_at, gap)
+        return Stamp(captured_at, gap, clock_step_s)
 
     def lose(self) -> None:
         """Say that an unknown amount of sound is missing: the next arrival tells."""
@@ -128,10 +133,11 @@ class CaptureClock:
             self._next += by_s
         self._delays.clear()
 
-    def _follow_wall(self) -> bool:
+    def _follow_wall(self) -> float:
+        """Follow the system's clock; returns how far it was set, 0 where it only drifted."""
         step_s = self._wall() - self._monotonic() - self._offset_s
         if abs(step_s) > _JUMP_S:
             self._offset_s += step_s
-            return True
+            return step_s
         self._offset_s += step_s * 0.01
-        return False
+        return 0.0

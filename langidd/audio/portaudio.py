@@ -1,9 +1,9 @@
 """The process that talks to PortAudio: `python -m langidd.audio.portaudio`.
 
 Every microphone has one of its own. PortAudio sees a device that comes back only
-after it was shut down and started anew, which closes every stream of the process; a
-driver that hangs cannot be interrupted, but a process can be killed; and ALSA writes
-what it thinks to standard error.
+after it was terminated and initialised again, which closes every stream of the
+process; a driver that hangs cannot be interrupted, but a process can be killed; and
+ALSA writes its own messages to standard error.
 
 Called with `list`, it prints the input devices as JSON. Called with `read` and what
 to look for (JSON: `device`, and `number`, where it was last), it writes to standard
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEADER: Final = struct.Struct("<IdI")
-"""Bytes that follow; monotonic time (s) when the last sample was heard; lost blocks before."""
+"""Bytes that follow; monotonic time (s) when the last sample was captured; lost blocks before."""
 
 _BLOCK_S: Final = 0.05
 _QUEUED: Final = 100
@@ -45,12 +45,12 @@ class NoDevice(Exception):  # noqa: N818 - it is the answer, not a fault of ours
 
 
 def bare_name(name: str) -> str:
-    """A device's name without ALSA's card number, which changes with every plugging in."""
+    """Return a device's name without ALSA's card number, which changes with every plugging in."""
     return re.sub(r"\s*\(hw:[^)]*\)$", "", name).strip()
 
 
 def inputs(portaudio: Any) -> list[dict[str, Any]]:
-    """PortAudio's devices that can record."""
+    """Return PortAudio's devices that can record."""
     interfaces = portaudio.query_hostapis()
     return [
         {
@@ -66,10 +66,19 @@ def inputs(portaudio: Any) -> list[dict[str, Any]]:
 
 
 def find(devices: list[dict[str, Any]], wanted: str, last: int | None = None) -> dict[str, Any]:
-    """The device of that number, that name, or the only one with it in its name.
+    """Return the device of that number, that name, or the only one with it in its name.
 
     Of several that fit, the one with the number `last` is taken, then those of the
     first host interface.
+
+    Args:
+        devices: What there is, as `inputs` gives it.
+        wanted: A number, or a part of a name.
+        last: The number that the device had before.
+
+    Raises:
+        NoDevice: none fits, or more than one.
+
     """
     if not devices:
         raise NoDevice("there is no microphone on this machine")
@@ -104,14 +113,14 @@ def _formats(device: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _read(portaudio: Any, wanted: dict[str, Any]) -> str:
-    """Send the device's sound to standard output; gives why it ended."""
+    """Send the device's sound to standard output; returns why it could not be opened."""
     device = find(inputs(portaudio), str(wanted["device"]), wanted.get("number"))
     blocks: queue.Queue[tuple[bytes, float, int] | None] = queue.Queue(_QUEUED)
     lost = 0
 
-    def heard(data: Any, frames: int, times: Any, status: Any) -> None:
+    def on_block(data: Any, frames: int, times: Any, status: Any) -> None:
         # PortAudio's own thread: copy, no more. It waits only where the queue is full, when
-        # sound is as good as lost; a virtual card that is faster than the clock waits with it.
+        # sound is about to be lost; a virtual card that is faster than the clock then waits too.
         nonlocal lost
         lost += bool(status.input_overflow)
         block_s = frames / rate
@@ -137,7 +146,7 @@ def _read(portaudio: Any, wanted: dict[str, Any]) -> str:
                 blocksize=round(rate * _BLOCK_S),
                 device=device["number"],
                 latency="high",
-                callback=heard,
+                callback=on_block,
                 finished_callback=ended,
             )
             stream.start()
@@ -161,7 +170,7 @@ def _read(portaudio: Any, wanted: dict[str, Any]) -> str:
         out.write(HEADER.pack(len(data), at, missing))
         out.write(data)
         out.flush()
-    # Of length nought: the device is gone.
+    # A block of length 0: the device is gone.
     out.write(HEADER.pack(0, time.monotonic(), 0))
     out.flush()
     return ""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import soxr
 
+from langidd.audio.downmix import Downmix
 from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from langidd.audio.base import SourceCounts
@@ -22,11 +21,18 @@ _LOWEST_RATE: Final = 1_000
 _HIGHEST_RATE: Final = 1_000_000
 
 
-def to_float(samples: npt.NDArray[np.generic]) -> Samples:
-    """PCM of any width as float32, full scale ±1; floats stay what they are."""
+def to_float(samples: npt.NDArray[np.generic], counts: SourceCounts) -> Samples:
+    """PCM of any width as float32 within ±1.
+
+    Args:
+        samples: integers, whose full scale becomes ±1, or floats, of any shape.
+        counts: where samples are counted that were not finite (and become 0) or beyond ±1.
+
+    """
     match samples.dtype.kind:
         case "f":
-            return samples.astype(np.float32, copy=False)
+            with np.errstate(over="ignore"):  # what does not fit becomes infinite
+                return _cleaned(samples.astype(np.float32, copy=False), counts)
         case "u":
             half = 1 << (8 * samples.dtype.itemsize - 1)
             return (samples.astype(np.float32) - half) / np.float32(half)
@@ -35,87 +41,73 @@ def to_float(samples: npt.NDArray[np.generic]) -> Samples:
             return samples.astype(np.float32) * scale
 
 
-def mean_of(frames: npt.NDArray[np.generic]) -> Samples:
-    """Interleaved PCM `(n, channels)` as mono `(n,)`."""
-    sound = to_float(frames)
-    if sound.shape[1] == 1:
-        return sound[:, 0]
-    with np.errstate(over="ignore", invalid="ignore"):  # a driver's junk becomes silence later
-        mean: Samples = sound.mean(axis=1, dtype=np.float32)
-    return mean
-
-
-def mix_weights(channels: Sequence[str]) -> Samples:
-    """How much of each channel goes into mono; the weights sum to one.
-
-    In surround sound the voice sits in the front centre (`FC`) and none in the
-    low-frequency channel (`LFE`), so a plain mean of eight would bury it.
-    """
-    if "FC" not in channels or len(channels) == 1:
-        return np.full(len(channels), 1 / len(channels), dtype=np.float32)
-    weights = np.array(
-        [1.0 if name == "FC" else 0.0 if name.startswith("LFE") else 0.25 for name in channels],
-        dtype=np.float32,
-    )
-    normalised: Samples = weights / weights.sum()
-    return normalised
+def _cleaned(samples: Samples, counts: SourceCounts) -> Samples:
+    # Before any filter: a single NaN would otherwise spread over all it touches.
+    finite = np.isfinite(samples)
+    if not finite.all():
+        counts.non_finite += int(samples.size - np.count_nonzero(finite))
+        samples = np.where(finite, samples, np.float32(0))
+    beyond = int(np.count_nonzero(np.abs(samples) > 1))
+    if beyond:
+        counts.clipped += beyond
+        samples = np.clip(samples, -1, 1)
+    return samples
 
 
 class Resampler:
-    """Mono sound of one rate to 16 kHz, with the filter's state kept between pieces.
+    """Sound of any rate and number of channels to 16 kHz mono, as a stream.
 
     The n-th sample out stands for the time n / 16000 s after the first one in: the
-    filter's delay is made up for, and what it still holds comes out of `flush`.
+    filter's delay is made up for, and what is still held comes out of `flush`.
     """
 
-    def __init__(self, rate: int, counts: SourceCounts) -> None:
-        if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-            raise ValueError(f"a sample rate of {rate} Hz")
+    def __init__(self, rate: int, channels: int = 1) -> None:
+        """Take sound of `rate` Hz and `channels` channels.
+
+        Raises:
+            ValueError: a rate or a number of channels that no sound has.
+
+        """
+        if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or not channels:
+            raise ValueError(f"a sample rate of {rate} Hz with {channels} channels")
         self.rate = rate
-        self._counts = counts
-        self._pushed = 0
-        self._given = 0
-        self._stream: soxr.ResampleStream | None = None
-        if rate != SAMPLE_RATE:
-            self._stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        self.channels = channels
+        self._downmix = Downmix(rate, channels)
+        self._restart()
 
     def push(self, samples: Samples) -> Samples:
-        """Resample `(n,)` mono samples; gives `(m,)`, which may be empty."""
-        clean = self._clean(samples)
-        if self._stream is None:
-            return clean
-        self._pushed += len(clean)
-        resampled = self._within_one(self._stream.resample_chunk(clean))
+        """Mix and resample `(channels, n) float32` within ±1; gives `(m,)`, perhaps empty."""
+        self._pushed += samples.shape[1]
+        resampled = self._resampled(self._downmix.push(samples), last=False)
         self._given += len(resampled)
         return resampled
 
     @property
     def held_s(self) -> float:
-        """Seconds of sound that the filter holds back until more comes."""
+        """Seconds of sound that are held back until more comes."""
         return self._pushed / self.rate - self._given / SAMPLE_RATE
 
     def flush(self) -> Samples:
-        """What the filter still holds; nothing may be pushed afterwards."""
-        if self._stream is None:
-            return np.empty(0, dtype=np.float32)
-        return self._within_one(self._stream.resample_chunk(np.empty(0, np.float32), last=True))
+        """Give what is still held; what is pushed afterwards does not follow on it."""
+        rest = self._resampled(self._downmix.flush(), last=True)
+        self._restart()
+        return rest
 
-    def _clean(self, samples: Samples) -> Samples:
-        # Before the filter: a single NaN would otherwise spread over all it touches.
-        finite = np.isfinite(samples)
-        if not finite.all():
-            self._counts.non_finite += int(samples.size - np.count_nonzero(finite))
-            samples = np.where(finite, samples, np.float32(0))
-        beyond = int(np.count_nonzero(np.abs(samples) > 1))
-        if beyond:
-            self._counts.clipped += beyond
-            samples = np.clip(samples, -1, 1)
-        return samples
+    def _restart(self) -> None:
+        self._pushed = 0
+        self._given = 0
+        self._filter: soxr.ResampleStream | None = None
+        if self.rate != SAMPLE_RATE:
+            self._filter = soxr.ResampleStream(
+                self.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ"
+            )
 
-    @staticmethod
-    def _within_one(samples: Samples) -> Samples:
+    def _resampled(self, samples: Samples, *, last: bool) -> Samples:
+        if self._filter is None:
+            return samples
+        resampled = self._filter.resample_chunk(np.ascontiguousarray(samples), last=last)
         # The filter overshoots at full-scale edges; that is no fault of the source.
-        return np.clip(samples, -1, 1, out=samples)
+        return np.clip(resampled, -1, 1, out=resampled)
 
 
 class Chunker:

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import logging
 import socket
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+import time
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote
 
 import av
 import av.error
 
 from langidd.audio.base import SourceCounts, one_line
-from langidd.audio.decoding import Decoder
 from langidd.audio.live import LiveChunks
 from langidd.audio.reader import Reader
+from langidd.audio.rtsp_url import parse_rtsp_url
+from langidd.audio.tracks import TrackReader
 from langidd.errors import SourceError
-from langidd.observability.redaction import redact_url
+from langidd.redaction import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from langidd.audio.thread_queue import Mailbox
+    from langidd.audio.base import Recovery
+    from langidd.audio.thread_queue import ThreadQueue
+    from langidd.config import SourceSettings
     from langidd.types import Chunk
 
 _log = logging.getLogger(__name__)
 
-_WAITING: Final = 50
-"""Chunks kept for a slow listener (5 s); older ones are dropped, and that is a gap."""
+_QUEUE_CHUNKS: Final = 50
+"""Chunks kept for a slow reader (5 s); older ones are dropped, and that is a gap."""
 
 _DAMAGED_IN_A_ROW: Final = 500
-"""So many packets that do not decode are no sound at all (10 s of 20 ms packets)."""
+"""So many undecodable packets are no sound at all (10 s of 20 ms packets)."""
 
 _LONGEST_LOGIN: Final = 127
 """FFmpeg's RTSP client keeps `user:password`, percent-encoded, in 128 bytes (rtsp.h)."""
@@ -56,18 +60,33 @@ _EXPLANATIONS: Final[tuple[tuple[tuple[type[av.error.FFmpegError], ...], str, bo
     ),
     ((av.error.InvalidDataError,), "speaks no RTSP that FFmpeg understands", False),
 )
-"""What each error means, the first that fits, and whether trying again soon is in vain."""
+"""What each error means (the first that fits), and whether it is permanent."""
 
 
 class RtspSource:
-    """The first audio track of an RTSP stream.
+    """An audio track of an RTSP stream.
 
-    The user and the password may stand in the URL (percent-encoded where they hold
-    signs that URLs use) or be given apart, as they are. Neither is in any message.
-    Only the audio track is asked for, where the server plays it alone.
+    Only audio is asked for, where the server plays it alone. User and password
+    may stand in the URL (percent-encoded where they hold signs that URLs use) or be given
+    apart, as they are. Neither is in any message.
+
+    Args:
+        name: The source's name in the configuration.
+        url: `rtsp://` or `rtsps://`.
+        username: Instead of the URL's.
+        password: Instead of the URL's.
+        transport: `tcp` or `udp`.
+        track: The audio track's number, from 0, or its language.
+        open_s: How long FFmpeg waits for an answer when it connects.
+        read_s: How long it waits for the next packet.
+
+    Raises:
+        SourceError: the URL cannot be used.
+
     """
 
     live: Final = True
+    recovery: Final[Recovery] = "reconnect"
 
     def __init__(
         self,
@@ -77,59 +96,92 @@ class RtspSource:
         username: str | None = None,
         password: str | None = None,
         transport: str = "tcp",
+        track: int | str | None = None,
         open_s: float = 10.0,
         read_s: float = 10.0,
     ) -> None:
         self.name = name
         self.counts = SourceCounts()
-        self._url = _with_login(url, username, password)
         self._shown = one_line(redact_url(url))
+        try:
+            self._address = parse_rtsp_url(url)
+        except ValueError as error:
+            raise self._error(str(error), permanent=True) from None
+        self._url = self._with_login(username, password)
         self._transport = transport
+        self._track = track
+        self.tracks = ""
         self._timeout_s = (open_s, read_s)
         self._audio_alone = True
         self._reader = Reader(name, self.counts)
 
+    @classmethod
+    def from_settings(cls, settings: SourceSettings) -> RtspSource:
+        """Return the source that the settings describe.
+
+        Raises:
+            SourceError: the URL cannot be used.
+
+        """
+        secret = settings.password
+        return cls(
+            settings.name,
+            settings.rtsp or "",
+            username=settings.username,
+            password=None if secret is None else secret.get_secret_value(),
+            transport=settings.transport,
+            track=settings.track,
+            read_s=settings.stall_s,
+        )
+
+    def check(self) -> None:
+        """Do nothing: whether a camera answers is known only by connecting to it."""
+
     def chunks(self) -> AsyncGenerator[Chunk]:
-        """Connect and give the sound; never ends but with an error.
+        """Connect and yield the sound; ends with an error only.
 
         Raises:
             SourceError: no connection, no sound, no more sound.
 
         """
-        return self._reader.chunks(self._read, capacity=_WAITING, drops=True)
+        return self._reader.chunks(self._read, capacity=_QUEUE_CHUNKS, drops=True)
 
-    def _read(self, mailbox: Mailbox[Chunk]) -> None:
+    def _read(self, queue: ThreadQueue[Chunk]) -> None:
         with self._open() as container:
-            stream = self._audio(container)
-            if mailbox.abandoned:
+            tracks = self._audio(container)
+            if queue.closed:
                 return
-            for chunk in self._chunks(container, stream):
-                if not mailbox.put(chunk):
+            for chunk in self._chunks(self._packets(container, queue), tracks):
+                if not queue.put(chunk):
                     return
 
     def _chunks(
-        self, container: av.container.InputContainer, stream: av.AudioStream
+        self, packets: Iterator[av.Packet[av.AudioStream]], tracks: TrackReader
     ) -> Iterator[Chunk]:
-        decoder = Decoder(stream, self.counts)
         live = LiveChunks(self.counts)
-        in_vain = 0
-        for packet in self._packets(container, stream):
-            decoded = decoder.decoded
-            for piece in decoder.decode(packet):
-                if piece.gap:
-                    yield from live.lose(piece.lost_s)
-                yield from live.push(piece.samples)
-            in_vain = 0 if decoder.decoded > decoded else in_vain + 1
-            if in_vain > _DAMAGED_IN_A_ROW:
+        damaged_in_a_row = 0
+        for packet in packets:
+            decoded = tracks.decoded
+            for piece in tracks.decode(packet, time.monotonic()):
+                self.tracks = tracks.chosen
+                yield from live.add(piece)
+            damaged_in_a_row = 0 if tracks.decoded > decoded else damaged_in_a_row + 1
+            if damaged_in_a_row > _DAMAGED_IN_A_ROW:
                 raise self._error("sends sound that cannot be decoded")
 
     def _packets(
-        self, container: av.container.InputContainer, stream: av.AudioStream
+        self,
+        container: av.container.InputContainer,
+        queue: ThreadQueue[Chunk],
     ) -> Iterator[av.Packet[av.AudioStream]]:
         try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    yield packet
+            # Of all streams: a camera whose sound stops may send its picture for ever, and
+            # a loop that saw no packet of it could be stopped by nobody.
+            for packet in container.demux():
+                if queue.closed:
+                    return
+                if packet.size and isinstance(packet.stream, av.AudioStream):
+                    yield cast("av.Packet[av.AudioStream]", packet)
         except av.error.FFmpegError as error:
             raise self._explained(error, "stopped sending") from None
         raise self._error("ended the stream")
@@ -178,18 +230,14 @@ class RtspSource:
             # Not FFmpeg's: the URL itself. Its text would hold the password.
             raise self._error("is no URL that can be opened", permanent=True) from None
 
-    def _audio(self, container: av.container.InputContainer) -> av.AudioStream:
-        if not container.streams.audio:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams}))
-            raise self._error(
-                f"has no audio track (only {kinds or 'no tracks'}); "
-                "switch sound on in the camera, or take its other stream",
-                permanent=True,
-            )
-        stream = container.streams.audio[0]
-        if stream.codec_context is None:
-            raise self._error("has sound in a codec that FFmpeg does not know", permanent=True)
-        return stream
+    def _audio(self, container: av.container.InputContainer) -> TrackReader:
+        try:
+            return TrackReader(container, self.counts, self._track, name=self.name, live=True)
+        except ValueError as error:
+            advice = ""
+            if not container.streams.audio:
+                advice = "; switch sound on in the camera, or take its other stream"
+            raise self._error(f"{error}{advice}", permanent=True) from None
 
     def _error(self, what: str, *, permanent: bool = False) -> SourceError:
         return SourceError(f"{self._shown}: {what}", permanent=permanent)
@@ -202,36 +250,27 @@ class RtspSource:
         return self._error(f"{before}: {self._reason(error)}")
 
     def _reason(self, error: av.error.FFmpegError) -> str:
-        parts = urlsplit(self._url)
+        address = self._address
+        _, _, port = address.place.rpartition(":")
         try:
-            socket.getaddrinfo(parts.hostname, parts.port or _DEFAULT_PORT.get(parts.scheme))
+            socket.getaddrinfo(
+                address.host, int(port) if port.isdigit() else _DEFAULT_PORT[address.scheme]
+            )
         except OSError:
-            return f"there is no host called {parts.hostname}"
+            hint = "; a / or ? in a password is written %2F or %3F" if "@" in address.path else ""
+            return f"there is no host called {address.host}{hint}"
         return (error.strerror or type(error).__name__).strip().lower()
 
-
-def _with_login(url: str, username: str | None, password: str | None) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in _DEFAULT_PORT:
-        raise SourceError(
-            f"{one_line(redact_url(url))}: is no rtsp:// URL; it must be rtsp://host/path",
-            permanent=True,
-        )
-    user, _, secret = parts.netloc.rpartition("@")[0].partition(":")
-    # What is percent-encoded already stays what it means; what is not gets encoded.
-    user = unquote(user) if username is None else username
-    secret = unquote(secret) if password is None else password
-    login = quote(user, safe="") + (":" + quote(secret, safe="") if secret else "")
-    if len(login) > _LONGEST_LOGIN:
-        raise SourceError(
-            f"{one_line(redact_url(url))}: user and password are too long for FFmpeg "
-            f"({len(login)} characters percent-encoded, {_LONGEST_LOGIN} at most)",
-            permanent=True,
-        )
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{login}@{place}" if login else place))
+    def _with_login(self, username: str | None, password: str | None) -> str:
+        address = self._address
+        user = address.username if username is None else username
+        secret = address.password if password is None else password
+        login = quote(user or "", safe="") + (":" + quote(secret, safe="") if secret else "")
+        if len(login) > _LONGEST_LOGIN:
+            raise self._error(
+                "user and password are too long for FFmpeg "
+                f"({len(login)} characters percent-encoded, {_LONGEST_LOGIN} at most)",
+                permanent=True,
+            )
+        at = "@" if login else ""
+        return f"{address.scheme}://{login}{at}{address.place}{address.path}"

@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from langidd.audio.base import CHUNK_S, SourceCounts
+from langidd.audio.base import SourceCounts
+from langidd.audio.pipe import Pipe, PipeChunks
 from langidd.audio.reader import Reader
-from langidd.audio.resampling import Chunker, Resampler, mean_of
+from langidd.audio.resampling import Resampler, to_float
 from langidd.errors import SourceError
-from langidd.types import SAMPLE_RATE, Chunk
+from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from langidd.audio.thread_queue import Mailbox
+    from langidd.audio.base import Recovery
+    from langidd.audio.thread_queue import ThreadQueue
+    from langidd.config import SourceSettings
+    from langidd.types import Chunk
 
-_AHEAD: Final = 20
-_MOST_BYTES: Final = 1 << 16
+_QUEUE_CHUNKS: Final = 20
+_READ_BYTES: Final = 1 << 16
 _SAMPLE_BYTES: Final = 2
 
 
 class StdinSource:
     """Signed 16-bit little-endian PCM, interleaved, of a stated rate and channels.
 
-    What writes into the pipe waits for us, so nothing is lost. The first sample is
-    taken to be captured when it arrives (or at `started_at`); the rest follow from
-    their number.
+    What writes into the pipe waits for us, so nothing is lost.
+
+    Args:
+        name: The source's name in the configuration.
+        rate: Samples a second and channel.
+        channels: Channels, interleaved.
+        stall_s: After a silence this long, sound is dated by its arrival again.
+        descriptor: What to read instead of standard input.
+
     """
 
     live: Final = False
+    recovery: Final[Recovery] = "none"
 
     def __init__(
         self,
@@ -41,16 +51,30 @@ class StdinSource:
         *,
         rate: int = SAMPLE_RATE,
         channels: int = 1,
-        started_at: float | None = None,
+        stall_s: float = 10.0,
         descriptor: int | None = None,
     ) -> None:
         self.name = name
         self.counts = SourceCounts()
         self._rate = rate
         self._channels = channels
-        self._started_at = started_at
+        self._stall_s = stall_s
         self._descriptor = descriptor
         self._reader = Reader(name, self.counts)
+
+    @classmethod
+    def from_settings(cls, settings: SourceSettings) -> StdinSource:
+        """Return the source that the settings describe."""
+        return cls(
+            settings.name,
+            rate=settings.sample_rate,
+            channels=settings.channels,
+            stall_s=settings.stall_s,
+        )
+
+    def check(self) -> None:
+        """Raise SourceError where standard input is closed or a terminal."""
+        self._open()
 
     def chunks(self) -> AsyncGenerator[Chunk]:
         """Read until the writer closes the pipe.
@@ -59,41 +83,30 @@ class StdinSource:
             SourceError: standard input is a terminal, or closed, or empty.
 
         """
-        return self._reader.chunks(self._read, capacity=_AHEAD, drops=False)
+        return self._reader.chunks(self._read, capacity=_QUEUE_CHUNKS, drops=False)
 
-    def _read(self, mailbox: Mailbox[Chunk]) -> None:
-        descriptor = self._open()
-        resampler = Resampler(self._rate, self.counts)
-        chunker = Chunker(round(CHUNK_S * SAMPLE_RATE))
+    def _read(self, queue: ThreadQueue[Chunk]) -> None:
+        pipe = Pipe(self._open(), lambda: queue.closed)
+        chunks = PipeChunks(pipe, self.counts, self._stall_s)
+        resampler = Resampler(self._rate, self._channels)
         frame_bytes = _SAMPLE_BYTES * self._channels
-        started_at = self._started_at
-        left_over = b""
-        sent = 0
-
-        def put(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bool:
-            nonlocal sent
-            at = (started_at or 0.0) + sent / SAMPLE_RATE
-            sent += len(samples)
-            return mailbox.put(Chunk(samples, at))
-
-        while data := self._more(descriptor):
-            if started_at is None:
-                started_at = time.time()
-            data = left_over + data
+        rest = b""
+        empty = True
+        while data := self._more(pipe):
+            empty = False
+            data = rest + data
             whole = len(data) // frame_bytes * frame_bytes
-            left_over = data[whole:]
+            rest = data[whole:]
             frames = np.frombuffer(data[:whole], dtype="<i2").reshape(-1, self._channels)
-            sound = resampler.push(mean_of(frames))
-            if not all(put(samples) for samples in chunker.push(sound)):
+            sound = resampler.push(to_float(frames.T, self.counts))
+            if not all(queue.put(chunk) for chunk in chunks.push(sound)):
                 return
-        if started_at is None:
+        if empty and not queue.closed:
             raise SourceError("standard input: it ended before any sound came", permanent=True)
-        if left_over:
+        if rest:
             self.counts.damaged += 1
-        whole_chunks = chunker.push(resampler.flush())
-        rest = chunker.flush()
-        for samples in [*whole_chunks, rest]:
-            if len(samples) and not put(samples):
+        for part in (chunks.push(resampler.flush()), chunks.flush()):
+            if not all(queue.put(chunk) for chunk in part):
                 return
 
     def _open(self) -> int:
@@ -111,9 +124,9 @@ class StdinSource:
         return descriptor
 
     @staticmethod
-    def _more(descriptor: int) -> bytes:
+    def _more(pipe: Pipe) -> bytes:
         try:
-            return os.read(descriptor, _MOST_BYTES)
+            return pipe.read(_READ_BYTES)
         except OSError as error:
             raise SourceError(
                 f"standard input cannot be read: {error.strerror}", permanent=True

@@ -1,21 +1,23 @@
-"""Keeps one source going: connecting, live, stalled, waiting, and again."""
+"""Keeps one source going, and says how it is: one rule for every kind of source."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import random as _random
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from langidd.audio.base import SourceCounts
+from langidd.audio.gap_rate import GapRate
 from langidd.errors import SourceError
+from langidd.retry import Backoff, RetryPolicy
 from langidd.types import SAMPLE_RATE, Health
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from langidd.audio.base import Source
     from langidd.types import Chunk, SourceState
@@ -26,29 +28,51 @@ _REPEAT_S: Final = 3600.0
 """A source that fails again and again for one reason is logged this often."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a source may be silent, and how long we wait before the next try.
+_CLOCK_STEP_S: Final = 5.0
+"""Stamps of two connections that are further apart than the time between them were made by two
+clocks: the system's was set meanwhile. No network delays the first sound for so long."""
 
-    The wait doubles from `first_s` to `most_s`; the actual one is drawn between half
-    of it and all of it, so that cameras that fell together do not return together.
-    It starts again from `first_s` after `healthy_s` of sound.
+
+@dataclass(frozen=True, slots=True)
+class SourceTimeouts:
+    """How long a source may give no sound.
+
+    Attributes:
+        stall_s: Without sound for this long, a source that gave some is `stalled`.
+        connect_s: The same before its first sound.
+        steady_s: After this much sound the next failure is waited for from the
+            shortest wait again.
+
     """
 
     stall_s: float = 10.0
     connect_s: float = 20.0
-    first_s: float = 1.0
-    most_s: float = 60.0
-    healthy_s: float = 30.0
+    steady_s: float = 30.0
 
 
 class SupervisedSource:
-    """A source that is reconnected for ever, and tells how it is.
+    """A source that is opened again as its kind allows, with its state.
 
-    `make` is called until it gives a source, which is then kept. What has an end (a
-    file) ends; with `gives_up` it also ends with its error instead of trying again.
-    An error that is permanent, as far as can be known, is tried again as well (a
-    password is put right, a camera's sound switched on), but at the longest wait.
+    The rule, whatever the kind: a source is `live` from its first chunk until it gave
+    none for `stall_s` while one was waited for; then it is `stalled`. Sound that nobody
+    asks for is no stall. What follows depends on `Source.recovery`.
+
+    A permanent error is tried again as well (a password is put right, a camera's sound
+    switched on), but at the longest wait.
+
+    Args:
+        name: The source's name in the configuration.
+        make: Creates the source; called until it succeeds once.
+        on_health: Called in the event loop with each change of state.
+        timeouts: When the source is stalled.
+        retry: The waits between attempts.
+        random: Returns a number from 0 up to 1, for the jitter of the waits.
+        sleep: Waits some seconds.
+
+    Attributes:
+        health: The state it is in now.
+        last_audio_at: `time.monotonic()` of the last chunk; None before the first.
+
     """
 
     def __init__(
@@ -57,133 +81,155 @@ class SupervisedSource:
         make: Callable[[], Source],
         on_health: Callable[[Health], None],
         *,
-        patience: Patience | None = None,
-        gives_up: bool = False,
-        uniform: Callable[[float, float], float] = random.uniform,
+        timeouts: SourceTimeouts | None = None,
+        retry: RetryPolicy | None = None,
+        random: Callable[[], float] = _random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.name = name
+        self.health = Health(source=name, state="connecting", since=time.time())
+        self.last_audio_at: float | None = None
         self._make = make
         self._on_health = on_health
-        self._patience = patience or Patience()
-        self._gives_up = gives_up
-        self._uniform = uniform
+        self._timeouts = timeouts or SourceTimeouts()
+        self._backoff = Backoff(retry, random)
         self._sleep = sleep
         self._source: Source | None = None
         self._counts = SourceCounts()
-        self._reason = ""
-        self._said_at = 0.0
+        self._logged_reason = ""
+        self._logged_at = 0.0
         self._attempts = 0
-        self._wait_s = self._patience.first_s
 
     @property
     def live(self) -> bool:
-        """Whether sound is lost while nobody fetches it (True until that is known)."""
+        """Whether sound is lost while nobody reads it (True until that is known)."""
         return self._source is None or self._source.live
 
     @property
     def counts(self) -> SourceCounts:
-        """What the source survived."""
+        """What went wrong in the source."""
         return self._counts if self._source is None else self._source.counts
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """Give the source's sound over all of its connections.
+        """Yield the source's sound over all of its connections.
 
-        The first chunk after a reconnect has `gap`. Ends only where the source has
+        The first chunk after a reconnect has `gap`. Returns only where the source has
         an end.
 
         Raises:
-            SourceError: only with `gives_up`.
+            SourceError: only where another attempt makes no sense (`recovery` is `none`).
 
         """
-        heard_before = False
+        ends_at = 0.0
         while True:
             self._attempts += 1
             self.counts.reconnects = self._attempts - 1
-            self._tell("connecting")
-            gap = heard_before
+            self._enter("connecting")
+            last_audio_at = self.last_audio_at
             try:
                 async with aclosing(self._connection()) as connection:
                     async for chunk in connection:
-                        yield replace(chunk, gap=True) if gap and not chunk.gap else chunk
-                        gap = False
-                        heard_before = True
-                self._tell("ended", "played to its end")
+                        if last_audio_at is not None:
+                            since_s = time.monotonic() - last_audio_at
+                            chunk = _first_of_connection(chunk, ends_at, since_s)  # noqa: PLW2901
+                            last_audio_at = None
+                        ends_at = chunk.ends_at
+                        yield chunk
+                self._enter("ended", "played to its end")
             except SourceError as error:
-                if self._gives_up:
-                    self._tell("ended", str(error))
+                if self._source is not None and self._source.recovery == "none":
+                    self._enter("ended", str(error))
                     raise
                 await self._wait(error)
             else:
                 return
 
     async def _connection(self) -> AsyncGenerator[Chunk]:
-        """One connection's chunks; a stall is an error like any other."""
+        """Yield one connection's chunks."""
         if self._source is None:
             self._source = self._make()
             self._source.counts.reconnects = self._attempts - 1
         source = self._source
-        heard = 0
+        samples = 0
+        gaps = GapRate()
         async with aclosing(source.chunks()) as chunks:
             while True:
-                limit_s = self._patience.stall_s if heard else self._patience.connect_s
-                try:
-                    # A source that is not live may take its time: a pipe, a slow disk.
-                    async with asyncio.timeout(limit_s if source.live else None):
+                if samples:
+                    limit_s, detail = self._timeouts.stall_s, "no sound for"
+                else:
+                    limit_s, detail = self._timeouts.connect_s, "no sound within"
+                detail = f"{detail} {limit_s:g} s"
+                if source.recovery == "reconnect":
+                    try:
+                        async with asyncio.timeout(limit_s):
+                            chunk = await anext(chunks, None)
+                    except TimeoutError:
+                        self._enter("stalled", detail)
+                        raise SourceError(f"{self.name}: {detail}") from None
+                else:
+                    with self._stalled_after(limit_s, f"{detail}; waiting for more"):
                         chunk = await anext(chunks, None)
-                except TimeoutError:
-                    raise self._stalled(limit_s, heard=bool(heard)) from None
                 if chunk is None:
                     return
-                if not heard:
-                    self._tell("live")
-                heard += len(chunk.samples)
-                if heard >= self._patience.healthy_s * SAMPLE_RATE:
-                    self._wait_s = self._patience.first_s
+                self.last_audio_at = time.monotonic()
+                gaps.add(self.last_audio_at, gap=chunk.gap, holes=source.counts.holes)
+                if self.health.state != "live" or self.health.detail != gaps.detail:
+                    self._enter("live", gaps.detail)
+                samples += len(chunk.samples)
+                if samples >= self._timeouts.steady_s * SAMPLE_RATE:
+                    self._backoff.reset()
                 yield chunk
 
-    def _stalled(self, limit_s: float, *, heard: bool) -> SourceError:
-        detail = f"no sound for {limit_s:g} s" if heard else f"no sound within {limit_s:g} s"
-        self._tell("stalled", detail)
-        return SourceError(f"{self.name}: {detail}")
+    @contextmanager
+    def _stalled_after(self, limit_s: float, detail: str) -> Iterator[None]:
+        """Say `stalled` if the block takes longer, and let it go on."""
+        timer = asyncio.get_running_loop().call_later(limit_s, self._enter, "stalled", detail)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _wait(self, error: SourceError) -> None:
-        most_s = self._patience.most_s
-        longest_s = most_s if error.permanent else min(self._wait_s, most_s)
-        delay_s = self._uniform(longest_s / 2, longest_s)
-        self._wait_s = min(longest_s * 2, most_s)
-        self._tell(
-            "waiting", f"{error}; next try in {delay_s:.1f} s", quiet=self._said_lately(str(error))
-        )
+        delay_s = self._backoff.longest_s() if error.permanent else self._backoff.next_s()
+        quiet = self._is_logged(str(error))
+        self._enter("waiting", f"{error}; next try in {delay_s:.1f} s", quiet=quiet)
         await self._sleep(delay_s)
 
-    def _said_lately(self, reason: str) -> bool:
+    def _is_logged(self, reason: str) -> bool:
         """Whether the log holds this reason already, and nothing else since."""
         now = time.monotonic()
-        if reason == self._reason and now < self._said_at + _REPEAT_S:
+        if reason == self._logged_reason and now < self._logged_at + _REPEAT_S:
             return True
-        self._reason, self._said_at = reason, now
+        self._logged_reason, self._logged_at = reason, now
         return False
 
-    def _tell(self, state: SourceState, detail: str = "", *, quiet: bool = False) -> None:
+    def _enter(self, state: SourceState, detail: str = "", *, quiet: bool = False) -> None:
         if state == "live":
-            self._reason = ""
-        level = logging.WARNING if state in {"stalled", "waiting"} else logging.INFO
-        if quiet or (state == "connecting" and self._reason):
+            self._logged_reason = ""
+        broken = state in {"stalled", "waiting"} or (state == "live" and detail)
+        level = logging.WARNING if broken else logging.INFO
+        if quiet or (state == "connecting" and self._logged_reason):
             level = logging.DEBUG
-        _log.log(
-            level,
-            "%s: %s%s",
-            self.name,
-            state,
-            f": {detail}" if detail else "",
+        _log.log(level, "%s: %s%s", self.name, state, f": {detail}" if detail else "")
+        self.health = Health(
+            source=self.name,
+            state=state,
+            since=time.time(),
+            detail=detail,
+            reconnects=self._attempts - 1,
         )
-        self._on_health(
-            Health(
-                source=self.name,
-                state=state,
-                since=time.time(),
-                detail=detail,
-                reconnects=self._attempts - 1,
-            )
-        )
+        self._on_health(self.health)
+
+
+def _first_of_connection(chunk: Chunk, ends_at: float, since_s: float) -> Chunk:
+    """Mark the sound that is missing before a chunk, and a clock that was set meanwhile.
+
+    Args:
+        chunk: The first of a connection.
+        ends_at: Where the last chunk of the connection before ended, by its stamps.
+        since_s: The time from its arrival to this one's.
+
+    """
+    step_s = chunk.ends_at - ends_at - since_s
+    is_step = not chunk.clock_step_s and abs(step_s) > _CLOCK_STEP_S
+    return replace(chunk, gap=True, clock_step_s=step_s if is_step else chunk.clock_step_s)

@@ -1,4 +1,4 @@
-"""The way from a thread that blocks (a driver, a decoder) to the event loop."""
+"""A queue from a thread that blocks (a driver, a decoder) to the event loop."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Mailbox(Generic[T]):
+class ThreadQueue(Generic[T]):
     """A bounded queue with a thread at one end and the event loop at the other.
 
-    A live source drops its oldest item when nobody fetches; any other waits. Made
-    inside the event loop that will fetch.
+    Create it in the event loop that will read from it.
+
+    Args:
+        capacity: Items that it holds.
+        drops: What `put` does when it is full: drop the oldest item, or wait.
+
     """
 
     def __init__(self, capacity: int, *, drops: bool) -> None:
@@ -29,27 +33,27 @@ class Mailbox(Generic[T]):
         self._space = threading.Condition(self._lock)
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
-        self._lost = 0
+        self._dropped = 0
         self._ended = False
         self._error: BaseException | None = None
-        self._abandoned = False
-        self._left = asyncio.Event()
+        self._closed = False
+        self._returned = asyncio.Event()
 
     @property
-    def abandoned(self) -> bool:
-        """Whether nobody fetches any more: the thread should stop."""
-        return self._abandoned
+    def closed(self) -> bool:
+        """Whether nobody reads any more: the thread should stop."""
+        return self._closed
 
     def put(self, item: T) -> bool:
-        """Add an item (any thread); False when nobody fetches any more."""
+        """Add an item (any thread); False when nobody reads any more."""
         with self._space:
             if not self._drops:
-                self._space.wait_for(lambda: self._abandoned or len(self._items) < self._capacity)
-            if self._abandoned:
+                self._space.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+            if self._closed:
                 return False
             if len(self._items) >= self._capacity:
                 self._items.popleft()
-                self._lost += 1
+                self._dropped += 1
             self._items.append(item)
             wake = len(self._items) == 1
         if wake:
@@ -57,9 +61,9 @@ class Mailbox(Generic[T]):
         return True
 
     def pause(self, seconds: float) -> bool:
-        """Sleep in the thread; False, and at once, when nobody fetches any more."""
+        """Sleep in the thread; False, and at once, when nobody reads any more."""
         with self._space:
-            return not self._space.wait_for(lambda: self._abandoned, timeout=seconds)
+            return not self._space.wait_for(lambda: self._closed, timeout=seconds)
 
     def end(self, error: BaseException | None = None) -> None:
         """Say that nothing follows, or why (any thread)."""
@@ -71,17 +75,19 @@ class Mailbox(Generic[T]):
         self._wake()
 
     async def get(self) -> tuple[T, int] | None:
-        """The next item and how many were lost just before it; None at the end.
+        """Return the next item and how many were dropped just before it; None at the end.
 
-        Raises what the thread gave to `end`, after the items that came before it.
+        Raises:
+            BaseException: what the thread gave to `end`, after the items before it.
+
         """
         while True:
             with self._space:
                 if self._items:
-                    lost, self._lost = self._lost, 0
+                    dropped, self._dropped = self._dropped, 0
                     item = self._items.popleft()
                     self._space.notify()
-                    return item, lost
+                    return item, dropped
                 if self._ended:
                     if self._error is not None:
                         raise self._error
@@ -89,28 +95,28 @@ class Mailbox(Generic[T]):
                 self._arrived.clear()
             await self._arrived.wait()
 
-    def abandon(self) -> None:
-        """Fetch no more: whoever puts is told so and stops."""
+    def close(self) -> None:
+        """Read no more: the thread is told so by its next call."""
         with self._space:
-            self._abandoned = True
+            self._closed = True
             self._items.clear()
             self._space.notify_all()
 
-    def leave(self) -> None:
-        """Say, last of all, that the thread is done (any thread)."""
-        self._call(self._left.set)
+    def thread_done(self) -> None:
+        """Say, last of all, that the thread has returned (any thread)."""
+        self._call(self._returned.set)
 
-    async def left(self, within_s: float) -> bool:
-        """Wait a little for the thread to be done; False when it is not."""
+    async def returned(self, within_s: float) -> bool:
+        """Wait a little for the thread to return; False when it does not."""
         try:
             async with asyncio.timeout(within_s):
-                await self._left.wait()
+                await self._returned.wait()
         except TimeoutError:
             return False
         return True
 
     def _wake(self) -> None:
-        if not self._abandoned:
+        if not self._closed:
             self._call(self._arrived.set)
 
     def _call(self, what: Callable[[], None]) -> None:

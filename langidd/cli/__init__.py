@@ -1,4 +1,4 @@
-"""The command line: it parses and calls; what it calls is imported only when called."""
+"""The command line: it parses and calls; what a command needs is imported when it runs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,28 @@ import typer
 from typer.core import TyperGroup
 
 from langidd import __version__
+from langidd.cli.terminal import adapt_streams
 from langidd.errors import LangiddError
 
 EXIT_WRONG = 2
-"""The exit status of whatever the person can put right: a setting, a device, a file."""
+"""The exit status where the user can fix the cause: a setting, a device, a file."""
 
 EXIT_INTERRUPTED = 130
 
 
 class OneLineErrors(TyperGroup):
-    """Turns our own errors into one line and exit status 2, Ctrl-C into a quiet end."""
+    """Turns our own errors into one line and exit status 2; Ctrl-C exits without a traceback."""
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """Run the command line; output adapts to the terminal's encoding."""
+        adapt_streams()
+        return super().main(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        from langidd.observability.logging import early_logs
+
+        early_logs()
         try:
             return super().invoke(ctx)
         except LangiddError as error:
@@ -82,17 +91,17 @@ def langidd(
         ),
     ] = False,
 ) -> None:
-    """Says which language is being spoken, from microphones, cameras and files, over MQTT.
+    """Identify the language being spoken, live, and publish it over MQTT.
 
-    Audio never leaves this machine.
+    Sources are microphones, cameras and files. Audio never leaves this machine.
 
-    Settings come from a TOML file, from LANGIDD_… variables (LANGIDD_MQTT__HOST is the
-    key mqtt.host) and from flags; flags win over variables, variables over the file.
+    Settings come from a TOML file, from environment variables (LANGIDD_MQTT__HOST sets
+    mqtt.host) and from flags. Flags override variables, and variables override the file.
     """
 
 
 def _register() -> None:
-    """Add the commands, in the order in which a person needs them."""
+    """Add the commands, in the order in which a new user needs them."""
     for name in ("demo", "devices", "listen", "classify", "check", "run"):
         module = importlib.import_module(f"langidd.cli.{name}")
         app.command(name)(getattr(module, name))
@@ -103,10 +112,10 @@ _register()
 
 
 def main() -> None:
-    """Run the command line, and be gone once it is through.
+    """Run the command line and exit at once when it is done.
 
-    All is closed by then. To take torch apart again costs the interpreter a second of CPU:
-    on a small or busy machine more than systemd waits after SIGTERM.
+    Everything is closed by then. Unloading torch costs the interpreter a second of CPU, which
+    on a small or busy machine is longer than systemd waits after SIGTERM.
     """
     try:
         app()

@@ -1,4 +1,4 @@
-"""`langidd check`: tries everything that the service will need."""
+"""`langidd check`: tests everything that the service needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, assignments, nested
+from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, overrides
+from langidd.errors import printable
 
 
 def check(
@@ -20,16 +21,16 @@ def check(
             "--timeout",
             min=1.0,
             max=600.0,
-            help="Seconds for each part; the model has three times as long.",
+            help="Seconds allowed for each test; loading the model may take three times as long.",
         ),
     ] = 20.0,
     log_level: LogLevel = None,
 ) -> None:
-    """Try everything that the service needs, and say what is wrong with each.
+    """Test everything that the service needs, and report each result.
 
-    Reads the configuration, opens the model, connects to the broker, and pulls a second
-    of sound from each source, these all at once. Each gets a line with ✓ or ✗; the exit status
-    is 1 where anything is wrong, 2 where the configuration cannot be read.
+    Reads the configuration, loads the model, connects to the broker and reads a second of
+    audio from each source. Each test prints a line with ✓ or ✗. The exit status is 1 if a
+    test fails, and 2 if the configuration cannot be read.
 
     **Example**
 
@@ -39,18 +40,19 @@ def check(
     from langidd.observability.logging import configure_logs
     from langidd.service.preflight import check_all
 
-    flags = nested({**assignments(settings), "log.level": log_level})
+    flags = overrides(settings, log_level=log_level)
     loaded = load_settings(config, flags, defaults={"log": {"level": "error"}})
     configure_logs(loaded.log, loaded.secrets())
-    wrong = 0
-    typer.echo(f"✓ configuration: {config} ({len(loaded.sources)} sources)")
+    told = wrong = 0
+    typer.echo(f"✓ configuration: {printable(str(config))} ({len(loaded.sources)} sources)")
 
     def tell(part: str, trouble: str | None, detail: str) -> None:
-        nonlocal wrong
+        nonlocal told, wrong
+        told += 1
         wrong += trouble is not None
         typer.echo(f"✗ {part}: {trouble}" if trouble is not None else f"✓ {part}: {detail}")
 
     asyncio.run(check_all(loaded, tell, timeout_s=timeout_s))
     if wrong:
-        typer.echo(f"{wrong} of {len(loaded.sources) + 3} things are wrong", err=True)
+        typer.echo(f"{wrong} of {told} checks failed", err=True)
         raise typer.Exit(1)

@@ -1,9 +1,9 @@
-"""`langidd classify`: the languages of whole recordings."""
+"""`langidd classify`: the languages of recordings."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
-import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +18,13 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
-    assignments,
+    Track,
     codes,
-    nested,
+    overrides,
 )
-from langidd.errors import ConfigError, LangiddError
+from langidd.cli.terminal import json_line, path_text
+from langidd.errors import ConfigError, LangiddError, printable
+from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,11 +37,12 @@ def classify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings in any format.")],
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a file and line.")
+        bool, typer.Option("--json", help="Print one JSON object per file, each on its own line.")
     ] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="CSV with a header; one row a span of a language.")
+        bool, typer.Option("--csv", help="Print CSV with a header, one row per span of a language.")
     ] = False,
+    track: Track = None,
     languages: Languages = None,
     preset: Preset = None,
     model: Model = None,
@@ -48,10 +51,10 @@ def classify(
     settings: Set = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Say which languages are spoken in recordings, and when.
+    """Report which languages are spoken in recordings, and when.
 
-    A file that cannot be read gets one line on standard error; the others go on, and
-    the exit status is 1.
+    A file that cannot be read, or only in part, is reported on standard error. The other
+    files are still classified, and the exit status is 1.
 
     **Examples**
 
@@ -60,26 +63,19 @@ def classify(
         langidd classify meeting.mp4 --json | jq .spans
     """
     if as_json and as_csv:
-        raise ConfigError("--json and --csv are both given; one is allowed")
+        raise ConfigError("--json and --csv are both given; choose one")
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
 
-    flags = nested(
-        {
-            **assignments(settings),
-            "model.path": model,
-            "model.device": compute,
-            "decision.preset": preset,
-            "log.level": log_level,
-        }
-    )
+    flags = overrides(settings, log_level=log_level, model=model, compute=compute, preset=preset)
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     configure_logs(loaded.log, loaded.secrets())
-    failed: list[str] = []
-    results = _results(files, loaded, codes(languages), failed)
+    failed = [file for file in files if not _can_be_opened(file)]
+    there = [file for file in files if file not in failed]
+    results = _results(there, loaded, codes(languages), track, failed) if there else iter(())
     if as_json:
         for result in results:
-            typer.echo(json.dumps(_as_object(result), ensure_ascii=False))
+            typer.echo(json_line(_as_object(result)))
     elif as_csv:
         _write_csv(results)
     else:
@@ -89,9 +85,13 @@ def classify(
 
 
 def _results(
-    files: Sequence[Path], settings: Settings, candidates: list[str] | None, failed: list[str]
+    files: Sequence[Path],
+    settings: Settings,
+    candidates: list[str] | None,
+    track: str | None,
+    failed: list[Path],
 ) -> Iterator[FileResult]:
-    """Classify one file after the other; say at once which cannot be, and note it in `failed`."""
+    """Classify one file after another; report one that fails at once, and add it to `failed`."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -101,10 +101,11 @@ def _results(
         TimeElapsedColumn,
     )
 
-    from langidd.model.whisper import load_classifier
+    from langidd.model.registry import open_model
     from langidd.service.offline import classify_file
+    from langidd.speech.vad_worker import VadWorker
 
-    chosen = settings.model
+    model, vad_worker = open_model(settings.model), VadWorker()
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -112,31 +113,55 @@ def _results(
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task("opening the model", total=len(files))
-        classifier = load_classifier(
-            chosen.path, device=chosen.device, context=chosen.context, threads=chosen.threads
-        )
+    with (
+        asyncio.Runner() as runner,
+        Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar,
+    ):
+        task = bar.add_task("loading the model", total=len(files))
+        runner.run(model.start())
         for file in files:
-            bar.update(task, description=file.name)
+            bar.update(task, description=printable(file.name))
             try:
-                yield classify_file(file, classifier, settings, candidates=candidates)
+                result = runner.run(
+                    classify_file(
+                        file, model, vad_worker, settings, candidates=candidates, track=track
+                    )
+                )
+                if result.fault:
+                    failed.append(file)
+                    _tell(file, result.fault)
+                yield result
             except ConfigError:
-                # Wrong for one file is wrong for all of them.
+                # It applies to every file.
                 raise
             except LangiddError as error:
-                failed.append(str(file))
-                text = " ".join(str(error).split())
-                line = text if str(file) in text or file.name in text else f"{file}: {text}"
-                typer.echo(f"langidd: {line}", err=True)
+                failed.append(file)
+                _tell(file, str(error))
             bar.advance(task)
+        vad_worker.close()
+        runner.run(model.close())
+
+
+def _can_be_opened(file: Path) -> bool:
+    """Check before the model is loaded, and report what is wrong."""
+    try:
+        with file.open("rb"):
+            return True
+    except OSError as error:
+        _tell(file, error.strerror or type(error).__name__)
+        return False
+
+
+def _tell(file: Path, text: str) -> None:
+    from langidd.observability.logging import final_line
+
+    name = printable(file.name)
+    typer.echo(final_line(text if name in text else f"{printable(str(file))}: {text}"), err=True)
 
 
 def _as_object(result: FileResult) -> dict[str, Any]:
     return {
-        "file": str(result.path),
+        "file": path_text(result.path),
         "language": result.language,
         "confidence": round(result.confidence, 4),
         "speech_s": round(result.speech_s, 3),
@@ -150,6 +175,7 @@ def _as_object(result: FileResult) -> dict[str, Any]:
             }
             for start_s, end_s, language, confidence in result.spans
         ],
+        **({"fault": result.fault} if result.fault else {}),
     }
 
 
@@ -159,7 +185,7 @@ def _write_csv(results: Iterator[FileResult]) -> None:
     for result in results:
         for start_s, end_s, language, confidence in result.spans:
             row = (f"{start_s:.3f}", f"{end_s:.3f}", language, f"{confidence:.4f}")
-            writer.writerow([result.path, *row, result.language])
+            writer.writerow([path_text(result.path), *row, result.language])
         sys.stdout.flush()
 
 
@@ -174,13 +200,13 @@ def _show_table(results: list[FileResult]) -> None:
         return
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("file", "language", "sure", "speech", "length"):
+    for heading in ("file", "language", "confidence", "speech", "length"):
         table.add_column(heading, justify="left" if heading in {"file", "language"} else "right")
     for result in results:
         table.add_row(
-            Text(result.path.name, overflow="fold"),
+            Text(printable(result.path.name), overflow="fold"),
             result.language,
-            f"{result.confidence:.0%}",
+            _percent(result.language, result.confidence),
             minutes(result.speech_s),
             minutes(result.duration_s),
         )
@@ -190,7 +216,7 @@ def _show_table(results: list[FileResult]) -> None:
         if not result.spans:
             continue
         console.print()
-        console.print(Text(result.path.name, style="bold"))
+        console.print(Text(printable(result.path.name), style="bold"))
         console.print(
             Text("0:00 ").append_text(timeline(result.spans, result.duration_s, width)),
             minutes(result.duration_s),
@@ -200,9 +226,15 @@ def _show_table(results: list[FileResult]) -> None:
         console.print(Text("     ").append_text(legend(result.spans)))
         for start_s, end_s, language, confidence in result.spans:
             console.print(
-                f"     {minutes(start_s)} – {minutes(end_s)}  {language:<4} {confidence:4.0%}",
+                f"     {minutes(start_s)} – {minutes(end_s)}  {language:<4} "
+                f"{_percent(language, confidence)}",
                 highlight=False,
             )
+
+
+def _percent(language: str, confidence: float) -> str:
+    """Return how sure a language is; of `und` and `zxx` there is nothing to be sure of."""
+    return "" if language in {UNCERTAIN, NO_SPEECH} else f"{confidence:4.0%}"
 
 
 def minutes(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`langidd demo`: the daemon on a recording of three languages."""
+"""`langidd demo`: the daemon on a recording in three languages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import typer
 
 def demo(
     *,
-    plain: Annotated[bool, typer.Option("--plain", help="Plain lines, on a terminal too.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Print without colour.")] = False,
 ) -> None:
-    """Show langidd at work, on this machine alone and within a minute.
+    """Show langidd at work, in under a minute and without a network.
 
-    The real daemon listens to a recording of people who speak Uzbek, Russian and English
-    one after another, publishes to a broker of its own, and what is shown is what a real
-    MQTT subscriber receives.
+    The daemon listens to a recording in which people speak Uzbek, Russian and English, and
+    publishes to its own broker. The lines shown are what an MQTT subscriber receives.
     """
     from langidd.demo.show import show_demo
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from langidd.cli.terminal import json_line
+from langidd.errors import printable
+
 
 def devices(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a device.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per device.")
+    ] = False,
 ) -> None:
-    """List the microphones, by number and by name.
+    """List the microphones, with number and name.
 
-    Numbers move when something is plugged in; a part of the name stays:
+    Numbers can change when a device is plugged in. Part of the name works too, and stays
+    the same:
 
         langidd listen --device "USB Audio"
     """
@@ -24,14 +29,14 @@ def devices(
     found = list_microphones()
     if as_json:
         for device in found:
-            typer.echo(json.dumps(asdict(device), ensure_ascii=False))
+            typer.echo(json_line(asdict(device)))
         return
     if not found:
-        typer.echo("There is no microphone here. Plug one in, or listen to a camera or a file.")
+        typer.echo("No microphone was found. Plug one in, or listen to a camera or a file.")
         return
     for device in found:
         typer.echo(
-            f"{device.number:4d}  {device.name}  "
+            f"{device.number:4d}  {printable(device.name)}  "
             f"({device.interface}, {device.channels} channels, {device.rate:g} Hz)"
         )
     typer.echo("\nListen to one with: langidd listen --device NUMBER")

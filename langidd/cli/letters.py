@@ -1,10 +1,10 @@
-"""Letters five lines high, for the language that is spoken now."""
+"""Letters five lines high, for the current language."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# Three columns by five rows, a row after the other, `1` where there is ink.
+# Three columns by five rows, row by row; `1` is a filled cell.
 _LETTERS: Final = {
     "a": "010101111101101", "b": "110101110101110", "c": "011100100100011",
     "d": "110101101101110", "e": "111100110100111", "f": "111100110100100",
@@ -21,7 +21,7 @@ _MIDDLE: Final = 2
 
 
 def big(word: str) -> list[str]:
-    """Return the word in five lines; characters without a big form stand small in the middle."""
+    """Return the word in five lines; a character without a big form is shown small."""
     lines = [""] * 5
     for character in word.lower():
         bits = _LETTERS.get(character)

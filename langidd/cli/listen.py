@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,12 +16,15 @@ from langidd.cli.flags import (
     Model,
     Preset,
     Set,
-    assignments,
+    Track,
     broker,
     codes,
-    nested,
+    overrides,
 )
-from langidd.errors import ConfigError
+from langidd.errors import ConfigError, printable
+
+LONGEST_NAME: Final = 200
+"""Characters that a source's name may have."""
 
 if TYPE_CHECKING:
     from langidd.cli.view import View
@@ -33,43 +36,47 @@ def listen(
         str | None,
         typer.Argument(
             metavar="FILE|-",
-            help="A recording in any format, or - for raw 16-bit samples on standard input.",
+            help="A recording in any format, or - for raw 16-bit samples from standard input.",
             show_default=False,
         ),
     ] = None,
     *,
     device: Annotated[
         str | None,
-        typer.Option("--device", "-d", help="A microphone's number or (part of) its name."),
+        typer.Option("--device", "-d", help="A microphone's number, or part of its name."),
     ] = None,
     rtsp: Annotated[
         str | None, typer.Option(metavar="URL", help="A camera: rtsp://user:password@host/path.")
     ] = None,
     password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The camera's password, out of sight.")
+        Path | None, typer.Option(metavar="FILE", help="A file with the camera's password.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the source.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the source.")] = None,
     realtime: Annotated[
-        bool, typer.Option("--realtime", help="Play a recording at the pace of the clock.")
+        bool, typer.Option("--realtime", help="Play a recording in real time.")
     ] = False,
-    loop: Annotated[bool, typer.Option("--loop", help="Play a recording over and over.")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Repeat a recording.")] = False,
     sample_rate: Annotated[
-        int | None, typer.Option(metavar="HZ", help="Of standard input; 16000 unless given.")
+        int | None,
+        typer.Option(metavar="HZ", help="Sample rate of standard input (default 16000)."),
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(metavar="N", help="Of standard input; 1 unless given.")
+        int | None, typer.Option(metavar="N", help="Channels of standard input (default 1).")
     ] = None,
+    track: Track = None,
     languages: Languages = None,
     preset: Preset = None,
     mqtt: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Publish too: mqtt://user@host, mqtts://host:8883."),
+        typer.Option(
+            metavar="URL", help="Publish to a broker as well: mqtt://user@host, mqtts://host:8883."
+        ),
     ] = None,
     mqtt_password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The broker's password, out of sight.")
+        Path | None, typer.Option(metavar="FILE", help="A file with the broker's password.")
     ] = None,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line instead of a picture.")
+        bool, typer.Option("--json", help="Print one JSON object per line.")
     ] = False,
     model: Model = None,
     compute: Compute = None,
@@ -77,7 +84,7 @@ def listen(
     settings: Set = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Listen to one source and show the language as it is spoken.
+    """Listen to one source and show the language being spoken.
 
     Needs no broker and no configuration.
 
@@ -107,30 +114,33 @@ def listen(
         "loop": loop or None,
         "sample_rate": sample_rate,
         "channels": channels,
+        "track": track,
         "candidates": codes(languages),
     }
-    flags = nested(
-        {
-            **assignments(settings),
+    flags = overrides(
+        settings,
+        log_level=log_level,
+        model=model,
+        compute=compute,
+        preset=preset,
+        more={
             **broker(mqtt),
             "mqtt.password_file": _absolute(mqtt_password_file),
-            "model.path": model,
-            "model.device": compute,
-            "decision.preset": preset,
-            "log.level": log_level,
             "sources": [{key: value for key, value in source.items() if value is not None}],
-        }
+        },
     )
+    from langidd.audio import check_source
     from langidd.cli.view import open_view
     from langidd.config import load_settings
     from langidd.observability.logging import configure_logs
 
-    # The view says what the log would say. The service may run beside us on this machine: two
-    # nodes of one name would take the broker's connection from each other.
+    # The view shows what the log would say. The service may run on this machine as well: two
+    # nodes with one name would take over each other's connection to the broker.
     loaded = load_settings(config, flags, defaults={"log": {"level": "warning"}})
     if "node" not in flags:
         loaded = loaded.model_copy(update={"node": f"{loaded.node}-listen"})
     configure_logs(loaded.log, loaded.secrets())
+    check_source(loaded.sources[0])
     with open_view(loaded.sources[0].name, json_lines=json_lines) as view:
         asyncio.run(_listen(loaded, view, publish=mqtt is not None))
     if view.failed:
@@ -152,7 +162,7 @@ async def _listen(settings: Settings, view: View, *, publish: bool) -> None:
 
 
 def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
-    """Return what to call a source that nobody named."""
+    """Return a name for a source that was given none."""
     if rtsp is not None:
         return "camera"
     if device is not None:
@@ -163,14 +173,15 @@ def _name(device: str | None, rtsp: str | None, file: str | None) -> str:
 def _usable(name: str, otherwise: str) -> str:
     from langidd.naming import slug
 
+    name = printable(name)[:LONGEST_NAME]
     try:
         slug(name)
     except ConfigError:
-        # Nobody chose this name, so nobody need be told that no topic can be made of it.
+        # The user did not choose this name, so it is no error that it makes no topic.
         return otherwise
     return name
 
 
 def _absolute(path: Path | None) -> str | None:
-    """A file named on the command line lies where the person is, not beside the settings."""
+    """Resolve a file of the command line against the working directory, not the configuration."""
     return None if path is None else str(path.absolute())

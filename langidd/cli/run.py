@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, assignments, nested
+from langidd.cli.flags import SERVICE_FILE, LogLevel, ServiceFile, Set, overrides
 
 
 def run(
@@ -17,10 +17,10 @@ def run(
 ) -> None:
     """Run the service: many sources, one model, one connection to the broker.
 
-    SIGTERM and Ctrl-C end it within 5 seconds, what is decided still going out. SIGHUP
-    reads the configuration again and touches only the sources that changed; one that
-    does not parse leaves everything as it is. Under systemd it says when it is ready,
-    how it is, and that it is alive.
+    SIGTERM and Ctrl-C stop it within 5 seconds; decisions already made are still published.
+    SIGHUP reloads the configuration and restarts only the sources that changed; if the new
+    configuration is not valid, nothing changes. Under systemd it reports readiness and
+    status, and feeds the watchdog.
 
     **Examples**
 
@@ -29,7 +29,7 @@ def run(
     """
     from langidd.service.runner import serve
 
-    flags = nested({**assignments(settings), "log.level": log_level})
+    flags = overrides(settings, log_level=log_level)
     status = asyncio.run(serve(config, flags))
     if status:
         raise typer.Exit(status)

@@ -1,4 +1,4 @@
-"""`langidd service`: puts the systemd unit and what it needs in place."""
+"""`langidd service`: installs and removes the systemd service."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
+from langidd.errors import printable
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Put the systemd service in place, or take it away.",
+    help="Install or remove the systemd service.",
 )
 
 Root = Annotated[Path, typer.Option(metavar="DIR", help="Write below this directory instead of /.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")
+]
 
 
 @app.command()
@@ -25,15 +29,15 @@ def install(
     ] = False,
     gpu: Annotated[bool, typer.Option("--gpu", help="Let the service use an NVIDIA GPU.")] = False,
     internet: Annotated[
-        bool, typer.Option("--internet", help="Let it reach more than the local network.")
+        bool, typer.Option("--internet", help="Let the service reach beyond the local network.")
     ] = False,
     dry_run: DryRun = False,
     root: Root = Path("/"),
 ) -> None:
-    """Write the unit, its drop-ins, the directories and an example configuration.
+    """Install the unit, its drop-ins, the directories and an example configuration.
 
-    The service runs as a user of its own that systemd makes while it runs. A
-    configuration that is there already stays as it is. Each thing done is shown.
+    The service runs as its own user, which systemd creates while it runs. An existing
+    configuration is kept. Each step is shown.
 
     **Examples**
 
@@ -46,13 +50,13 @@ def install(
     chosen = {"microphone": microphone, "gpu": gpu, "internet": internet}
     drop_ins = [name for name, wanted in chosen.items() if wanted]
     for line in put(root, drop_ins, dry_run=dry_run):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 @app.command()
 def uninstall(*, dry_run: DryRun = False, root: Root = Path("/")) -> None:
-    """Take the unit and its drop-ins away; the configuration and the state stay."""
+    """Remove the unit and its drop-ins; keep the configuration and the state."""
     from langidd.service.unit.installation import uninstall as take
 
     for line in take(root, dry_run=dry_run):
-        typer.echo(line)
+        typer.echo(printable(line))

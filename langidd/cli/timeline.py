@@ -1,4 +1,4 @@
-"""A recording's languages as one line of coloured blocks."""
+"""The languages of a recording as one line of coloured blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = ("green", "cyan", "magenta", "yellow", "blue", "red")
 _FILLS: Final = "█▓▒░▚▞"
-"""So that the languages differ without colour too."""
+"""The languages differ without colour as well."""
 _SILENCE: Final = "·"
 _UNCERTAIN: Final = "?"
 
@@ -28,7 +28,7 @@ def _marks(spans: Spans) -> dict[str, tuple[str, str]]:
 
 
 def timeline(spans: Spans, duration_s: float, width: int) -> Text:
-    """Return `width` blocks, each showing the language spoken longest in its share of time."""
+    """Return `width` blocks; each shows the language spoken longest in its part of the time."""
     marks = _marks(spans)
     line = Text()
     step_s = duration_s / max(width, 1)

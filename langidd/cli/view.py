@@ -1,8 +1,7 @@
-"""What `listen` shows: a live picture, plain lines, or JSON lines."""
+"""What `listen` shows: a live display, plain lines, or JSON lines."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import typer
 
+from langidd.cli.terminal import json_line
 from langidd.publish.messages import ratio, timestamp
 from langidd.types import NO_SPEECH, UNCERTAIN
 
@@ -26,7 +26,7 @@ CHANGES_SHOWN: Final = 8
 BARS_SHOWN: Final = 8
 
 LONGEST_RECORDING_S: Final = 10 * 365 * 86_400
-"""Earlier times than ten years after 1970 are no clock's."""
+"""A time earlier than ten years after 1970 counts from the start of a recording."""
 
 COLOURS: Final = ("green", "cyan", "magenta", "yellow", "blue", "red")
 _STATES: Final = {"live": "green", "ended": "dim", "connecting": "yellow"}
@@ -38,21 +38,21 @@ class View(Protocol):
 
     @property
     def failed(self) -> bool:
-        """Whether the source never gave a sound."""
+        """Whether the source gives no audio."""
 
     def decision(self, decision: Decision) -> None:
         """Show a decision."""
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Show what the model says of one window."""
 
     def health(self, health: Health) -> None:
-        """Show how the source is."""
+        """Show the state of the source."""
 
 
 @contextmanager
 def open_view(source: str, *, json_lines: bool) -> Iterator[View]:
-    """Give the view that fits: JSON where asked for, the picture on a terminal, else lines."""
+    """Open the view: JSON where asked for, the live display on a terminal, lines otherwise."""
     if json_lines:
         yield JsonView()
     elif not sys.stdout.isatty():
@@ -66,9 +66,9 @@ def open_view(source: str, *, json_lines: bool) -> Iterator[View]:
 
 
 def clock_time(moment: float) -> str:
-    """Return a capture time as this place's clock shows it.
+    """Return a capture time in local time.
 
-    A recording that is not played in real time counts from its beginning.
+    A recording that is not played in real time counts from its start.
     """
     if moment < LONGEST_RECORDING_S:
         minutes, seconds = divmod(int(moment), 60)
@@ -87,19 +87,18 @@ class LineView:
         """Write changes and pauses."""
         if decision.reason == "update":
             return
+        sure = _percent(decision)
         note = f"  was {decision.previous}" if decision.previous else ""
         if decision.reason == "pause":
             note = f"  end of speech ({decision.speech_s:.1f} s)"
         moment = decision.since if decision.reason == "change" else decision.decided_at
-        typer.echo(
-            f"{clock_time(moment)}  {decision.language:<4}  {decision.confidence:4.0%}{note}"
-        )
+        typer.echo(f"{clock_time(moment)}  {decision.language:<4}  {sure:4}{note}".rstrip())
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
-        """Say nothing: single windows are for the picture."""
+    def scores(self, scores: Scores) -> None:
+        """Show nothing: single windows are for the live display."""
 
     def health(self, health: Health) -> None:
-        """Write a state once."""
+        """Write the state when it changes."""
         self.failed = health.state in {"waiting", "stalled"}
         if health.state != self._state:
             self._state = health.state
@@ -128,7 +127,7 @@ class JsonView:
             probabilities={label: ratio(value) for label, value in decision.probabilities.items()},
         )
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Write the window's probabilities."""
         _write(
             type="window",
@@ -136,7 +135,7 @@ class JsonView:
             number=scores.span.number,
             start=timestamp(scores.span.start),
             end=timestamp(scores.span.end),
-            probabilities={label: ratio(value) for label, value in probabilities.items()},
+            probabilities={label: ratio(value) for label, value in scores.probabilities.items()},
         )
 
     def health(self, health: Health) -> None:
@@ -152,12 +151,17 @@ class JsonView:
         )
 
 
+def _percent(decision: Decision) -> str:
+    """Return how sure a language is; of `und` and `zxx` there is nothing to be sure of."""
+    return "" if decision.language in _NAMES else f"{decision.confidence:.0%}".rjust(4)
+
+
 def _write(**said: Any) -> None:
-    typer.echo(json.dumps(said, ensure_ascii=False))
+    typer.echo(json_line(said))
 
 
 class PictureView:
-    """The language now in big letters, a bar for each probability, the last changes."""
+    """The current language in big letters, a bar for each probability, the last changes."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -175,10 +179,10 @@ class PictureView:
         if decision.reason == "change":
             self._changes.appendleft(decision)
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Take what the model says of the last window, before the filter."""
         self._windows = max(self._windows, scores.span.number)
-        self._window = probabilities
+        self._window = scores.probabilities
 
     def health(self, health: Health) -> None:
         """Take the source's state."""
@@ -186,7 +190,7 @@ class PictureView:
         self.failed = health.state in {"waiting", "stalled"}
 
     def colour(self, language: str) -> str:
-        """Return the colour that a language keeps while the view lives."""
+        """Return the colour of a language, the same while the view is open."""
         if language in _NAMES:
             return "bright_black"
         return self._colours.setdefault(language, COLOURS[len(self._colours) % len(COLOURS)])
@@ -227,8 +231,8 @@ class PictureView:
             bar = ProgressBar(
                 total=1.0, completed=value, width=24, complete_style=style, finished_style=style
             )
-            heard = self._window.get(label)
-            window = "" if heard is None else f"[dim]window {heard:4.0%}[/]"
+            scored = self._window.get(label)
+            window = "" if scored is None else f"[dim]window {scored:4.0%}[/]"
             table.add_row(f"[{style}]{label}[/]", bar, f"{value:4.0%}", window)
         return table
 
@@ -241,7 +245,7 @@ class PictureView:
             table.add_row(
                 f"[dim]{clock_time(change.since)}[/]",
                 f"[{style}]{change.language}[/]",
-                f"{change.confidence:4.0%}",
+                f"{_percent(change):4}",
                 f"[dim]was {change.previous}[/]" if change.previous else "",
             )
         return table

@@ -1,11 +1,11 @@
-"""The kinds of value that settings hold, each refusing what cannot be."""
+"""The types of values in the settings, with their validation."""
 
 from __future__ import annotations
 
-import os
 import re
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -15,19 +15,17 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-SECRET_FILE_BYTES: Final = 64 * 1024
-"""No password is longer; a bigger file is the wrong file (or /dev/zero)."""
+from langidd.config.files import credential_path, read_secret
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 
 
 class Table(BaseModel):
-    """A table of the configuration: frozen, nothing unknown, no type but the one named."""
+    """A table of the configuration: frozen, without unknown keys, and strict about types."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -38,6 +36,17 @@ class Table(BaseModel):
         validate_default=False,
         use_attribute_docstrings=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        """Refuse an unknown key; the error carries the known ones."""
+        for key in data if isinstance(data, dict) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError(
+                    "unknown_key", "unknown key", {"key": str(key), "known": [*cls.model_fields]}
+                )
+        return data
 
 
 def _plain(text: str) -> str:
@@ -56,8 +65,17 @@ def _topic(text: str) -> str:
 
 
 def _host(text: str) -> str:
+    """Return the host; an IPv6 address without the brackets that URLs put around it."""
     _plain(text)
-    if "/" in text or "@" in text or text.count(":") == 1 or " " in text:
+    address = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in address or address is not text:
+        try:
+            return str(IPv6Address(address))
+        except ValueError:
+            raise ValueError(
+                "must be a host name or an address alone, without scheme, port or user"
+            ) from None
+    if set(text) & set("/@[] "):
         raise ValueError("must be a host name or an address alone, without scheme, port or user")
     return text
 
@@ -69,7 +87,7 @@ def _language(text: str) -> str:
 
 
 def _number_or_name(value: object) -> object:
-    """A device's number arrives as text from a flag or a variable."""
+    """Convert a device number, which is text in a flag or a variable."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
@@ -83,23 +101,6 @@ def _path(value: object) -> object:
     return value
 
 
-def credential_path(path: Path, context: Mapping[str, Path] | None) -> Path:
-    """Return where a `*_file` lies.
-
-    A relative one is one of systemd's credentials where there is one of that name
-    (`$CREDENTIALS_DIRECTORY`), else it lies beside the configuration file.
-    """
-    if path.is_absolute():
-        return path
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials:
-        # The files of a directory that LoadCredential= names have its name before their own.
-        credential = Path(credentials) / "_".join(path.parts)
-        if credential.exists():
-            return credential
-    return (context or {}).get("directory", Path()) / path
-
-
 def _readable(path: Path, info: ValidationInfo) -> Path:
     path = credential_path(path, info.context)
     try:
@@ -109,28 +110,33 @@ def _readable(path: Path, info: ValidationInfo) -> Path:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def read_secret(path: Path) -> SecretStr:
-    """Read a password: the file's text without the newline at its end.
-
-    Raises ValueError, whose text never holds what was read.
-    """
-    with path.open("rb") as file:
-        content = file.read(SECRET_FILE_BYTES + 1)
-    if len(content) > SECRET_FILE_BYTES:
-        raise ValueError(f"{path} is no password: it holds over {SECRET_FILE_BYTES} bytes")
-    try:
-        text = content.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no password: it is no UTF-8 text") from None
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return SecretStr(text)
-
-
 def _secret(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value():
+    text = value.get_secret_value()
+    if not text:
         raise ValueError("must not be empty")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # How Python keeps the bytes of a variable or a flag that are no UTF-8.
+        raise ValueError("must be UTF-8 text")
     return value
+
+
+def fill_from_file(table: Table, key: str) -> None:
+    """Set the field `key` to what the file named by `key_file` holds.
+
+    Raises:
+        ValueError: Both are given, or the file holds no password.
+
+    """
+    path = getattr(table, f"{key}_file")
+    if path is None:
+        return
+    if getattr(table, key) is not None:
+        raise ValueError(f"{key} and {key}_file are both given; one is allowed")
+    # Frozen against everybody else; the model itself is still being made here.
+    try:
+        object.__setattr__(table, key, read_secret(path))
+    except ValueError as error:
+        raise ValueError(f"{key}_file: {error}") from None
 
 
 Text = Annotated[str, AfterValidator(_plain), Field(max_length=200)]
@@ -140,6 +146,10 @@ Language = Annotated[str, AfterValidator(_language)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 AnyPath = Annotated[Path, BeforeValidator(_path)]
 ReadableFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_readable)]
+Track = Annotated[
+    Annotated[int, Field(ge=0, le=999)] | Text,
+    BeforeValidator(_number_or_name),
+]
 Device = Annotated[
     Annotated[int, Field(ge=0)] | Text,
     BeforeValidator(_number_or_name),

@@ -1,36 +1,42 @@
-"""The three layers: the TOML file, the `LANGIDD_…` variables over it, the flags over both."""
+"""The layers of the settings: the TOML file, then `LANGIDD_…` variables, then flags."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tomllib
 import types
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from langidd.config.complaints import explain, key_text, short, suggestion
-from langidd.config.models import Settings
+from langidd.config.files import FILE_BYTES, read_text
+from langidd.config.refusals import explain, key_text, short, suggestion
+from langidd.config.renamed import with_new_names
+from langidd.config.settings import Settings
 from langidd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from langidd.config.refusals import Location
+
+_LOG: Final = logging.getLogger(__name__)
 
 DEFAULT_PATH: Final = Path("/etc/langidd/config.toml")
 
 PREFIX: Final = "LANGIDD_"
 
 NO_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "REQUIRE_ALL"})
-"""Variables with our prefix that are no settings: the file's place, and the tests' own."""
-
-FILE_BYTES: Final = 4 * 2**20
+"""Variables with the prefix that are not settings: the file's path, and those of the tests."""
 
 
 class _Environment(Settings, BaseSettings):
-    """The models again, as pydantic-settings wants them to read variables by."""
+    """The settings, in the form in which pydantic-settings reads variables."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
@@ -46,55 +52,64 @@ def load_settings(
 ) -> Settings:
     """Read the settings.
 
-    `path` is the TOML file (None: no file). `flags` is a nested mapping of what the
-    command line gave; it wins over the environment, which wins over the file.
-    `defaults` is the same for what a command wants where nobody says otherwise. Lists
-    (sources) replace each other whole, except that `LANGIDD_SOURCES__0__PASSWORD`
-    and the like reach into one.
+    A list (sources) replaces the list of the layer below, except that variables such as
+    `LANGIDD_SOURCES__0__PASSWORD` set a key in it.
 
-    Raises ConfigError, in one line without secrets.
+    Args:
+        path: The TOML file; None for no file.
+        flags: What the command line gives, nested as in the file. They override the
+            environment, which overrides the file.
+        defaults: The defaults of a command, which everything else overrides.
+        environment: Whether to read variables.
+
+    Returns:
+        The settings. A key under an old name is logged as a warning.
+
+    Raises:
+        ConfigError: Something is not valid; one line without secrets.
+
     """
     file = _read(path) if path is not None else {}
+    for line in with_new_names(file, lambda place: f"{path}: {key_text(place)}"):
+        _LOG.warning(line)
     variables = _variables() if environment else {}
+    flags = deepcopy(dict(flags or {}))
+    for line in with_new_names(flags, lambda place: f"--set {key_text(place)}"):
+        _LOG.warning(line)
     given: dict[str, Any] = {}
-    for layer in (defaults or {}, file, variables, flags or {}):
+    for layer in (defaults or {}, file, variables, flags):
         given = _over(given, dict(layer))
     if environment and not given.get("state_directory") and os.environ.get("STATE_DIRECTORY"):
-        # systemd gives several, joined by colons, where a unit names several.
+        # With several directories in a unit, systemd joins them by colons.
         given["state_directory"] = os.environ["STATE_DIRECTORY"].split(":")[0]
     directory = path.parent if path is not None else Path()
     try:
         return Settings.model_validate(given, context={"directory": directory})
     except ValidationError as error:
-        location, text = explain(error, Settings, given)
-        origin = _origin(location, path, variables, flags or {})
+        location, text = explain(error, given)
+        origin = _origin(location, path, variables, flags)
         raise ConfigError(origin + text) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES + 1)
+        return tomllib.loads(read_text(path, FILE_BYTES))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > FILE_BYTES:
-        raise ConfigError(f"{path} holds over {FILE_BYTES} bytes; that is no configuration")
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no UTF-8 text (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(")[2].rstrip(")") if "(" in str(error) else "somewhere"
-        # The parser's own words may quote the file, and the file may hold a password.
+        # The message of the parser may quote the file, and the file may hold a password.
         raise ConfigError(
-            f"{path} is no TOML {place}; look for a missing quote, bracket or ="
+            f"{path} is not valid TOML {place}; look for a missing quote, bracket or ="
         ) from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} {error}") from None
 
 
 def _variables() -> dict[str, Any]:
-    """Return what the environment sets, each text turned into the type of its key."""
+    """Return what the environment sets, each text converted to the type of its key."""
     known = Settings.model_fields
     for name in os.environ:
         if not name.upper().startswith(PREFIX):
@@ -106,13 +121,19 @@ def _variables() -> dict[str, Any]:
     try:
         raw = EnvSettingsSource(_Environment)()
     except SettingsError:
-        # Its text quotes the value; the key is found by asking for each alone.
+        # Its message quotes the value, so the variable is looked for again.
         raise ConfigError(_unparsed()) from None
+    for line in with_new_names(raw, _variable):
+        _LOG.warning(line)
     return {key: _typed(value, known[key].annotation) for key, value in raw.items()}
 
 
+def _variable(location: Location) -> str:
+    return PREFIX + "__".join(str(part).upper() for part in location)
+
+
 def _unparsed() -> str:
-    """Return which variable it is: a table's or a list's, whose text is no JSON."""
+    """Return the error about the variable of a table or list whose text is not JSON."""
     for name, value in os.environ.items():
         key = name[len(PREFIX) :].lower()
         if name.upper().startswith(PREFIX) and key in Settings.model_fields:
@@ -132,7 +153,7 @@ def _is_compound(annotation: Any) -> bool:
 
 
 def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a kind of type
-    """Turn the texts of variables into what their keys are; what does not fit stays text."""
+    """Convert the texts of variables to the types of their keys, where they fit."""
     if isinstance(value, dict):
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             fields = annotation.model_fields
@@ -156,7 +177,7 @@ def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a 
 
 
 def _over(below: Any, above: Any) -> Any:
-    """Lay one layer over another: tables merge, everything else is replaced."""
+    """Merge two layers: tables are merged, anything else is replaced."""
     if isinstance(below, dict) and isinstance(above, dict):
         merged = dict(below)
         for key, value in above.items():
@@ -174,20 +195,20 @@ def _over(below: Any, above: Any) -> Any:
 
 
 def _origin(
-    location: tuple[int | str, ...],
+    location: Location,
     path: Path | None,
     variables: Mapping[str, Any],
     flags: Mapping[str, Any],
 ) -> str:
-    """Say which layer the key at fault came from."""
+    """Return which layer the key at fault came from, as the start of a message."""
     if _holds(flags, location):
         return ""
     if _holds(variables, location):
-        return PREFIX + "__".join(str(part).upper() for part in location) + ": "
+        return f"{_variable(location)}: "
     return f"{path}: " if path is not None else ""
 
 
-def _holds(layer: Any, location: tuple[int | str, ...]) -> bool:
+def _holds(layer: Any, location: Location) -> bool:
     for part in location:
         if isinstance(layer, dict) and str(part) in layer:
             layer = layer[str(part)]

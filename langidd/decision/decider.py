@@ -1,28 +1,31 @@
-"""The decider: a Bayes filter over the languages of a source and `und`, with hysteresis.
+"""The decider: a Bayes filter over a source's languages and `und`, with hysteresis.
 
-It is pure: no clock, no chance, no model. The same scores and pauses give the same
-decisions, to the bit; sums are exact (`math.fsum`), so that the order of the labels
-does not matter either. What it keeps does not grow with what it has heard.
+It is pure: no clock, no random numbers, no model. The same scores and pauses give the
+same decisions, to the bit; sums are exact (`math.fsum`), so that the order of the labels
+does not matter either. Its memory does not grow. It counts durations: when the wall clock
+is set, the dates that it keeps move with the clock, and nothing else changes.
 
 Each window goes through four steps:
 
 1. predict: the language may have changed in the new speech (a sticky transition with
-   mean dwell `dwell_s`), more likely so after a pause;
+   mean dwell `mean_dwell_s`), more likely so after a pause;
 2. weigh: the calibrated probabilities, to the power of the share of new speech, since
-   windows that overlap say the same thing again;
-3. decide: thresholds to enter and to leave, times to confirm and to hold;
-4. date: a change is dated back to where the evidence turned (Page's cumulative sum,
-   Biometrika 41, 1954: the start of the excursion that led to it).
+   overlapping windows repeat each other;
+3. decide: thresholds to enter and to leave, debounce and minimum dwell;
+4. date: a change is dated back to where the evidence turned (CUSUM).
+
+The confidence of a decision is the calibrated probability that its language is right, and the
+same number as that language's among its probabilities.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from langidd.errors import ConfigError
-from langidd.model.calibration import window_probabilities
+from langidd.decision.confidence import published_probabilities
+from langidd.decision.cusum import Cusums
+from langidd.decision.setup import candidate_languages, prior_probabilities
 from langidd.types import NO_SPEECH, UNCERTAIN, Decision
 
 if TYPE_CHECKING:
@@ -35,26 +38,15 @@ _LEAST: Final = 1e-12
 """No state's probability falls below this: each can come back, and logarithms exist."""
 
 _SAME_TIME_S: Final = 1e-6
-"""Windows whose ends differ by less than this end together."""
+"""Times that differ by less are the same."""
 
-
-@dataclass(slots=True)
-class _Excursion:
-    """The evidence for a state against the published one, summed up while above zero."""
-
-    height: float = 0.0
-    since: float = 0.0
-    speech_s: float = 0.0
+_CLOCK_STEP_S: Final = 0.25
+"""Stamps that go back by more show that the clock was set; by less, that they were corrected
+for drift."""
 
 
 class Decider:
-    """Says which language a source speaks, from the scores of its windows and its pauses.
-
-    `candidates` are the languages that the source may speak (all of the model's where
-    None); what the model gives to others counts for `und`. `priors` are their relative
-    chances before anything is heard (equal where not named; `und` may be among them).
-    Raises `ConfigError` for a language that the model does not have.
-    """
+    """Decides which language a source speaks, from its windows' scores and its pauses."""
 
     def __init__(
         self,
@@ -65,16 +57,32 @@ class Decider:
         candidates: Sequence[str] | None = None,
         priors: Mapping[str, float] | None = None,
     ) -> None:
+        """Start without any evidence.
+
+        Args:
+            source: The source's name, for decisions and errors.
+            calibration: The model's labels and threshold.
+            settings: All numbers.
+            candidates: The languages that the source may speak, all of the model's where
+                None; what the model gives to others counts for `und`.
+            priors: Relative probabilities of the languages before any evidence (equal where
+                not named); `und` may be among them.
+
+        Raises:
+            ConfigError: The model does not have one of the languages, or a prior is not
+                above 0.
+
+        """
         self.source = source
         self.calibration = calibration
         self.settings = settings
-        self.languages = _languages(source, calibration, candidates)
+        self.languages = candidate_languages(source, calibration, candidates)
         self._states = (*self.languages, UNCERTAIN)
-        self._prior = _prior(source, self.languages, priors, settings.und_prior)
+        self._prior = prior_probabilities(source, self.languages, priors, settings.und_prior)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything heard, and what was published."""
+        """Forget all evidence, and what was published."""
         self._belief = dict(self._prior)
         self._language: str | None = None
         self._last_named: str | None = None
@@ -82,106 +90,118 @@ class Decider:
         self._since = 0.0
         self._since_speech_s = 0.0
         self._decided_at = 0.0
+        self._now: float | None = None
         self._speech_s = 0.0
         self._silence_s = 0.0
-        self._silent_until = -math.inf
-        self._silent_from: float | None = None
+        self._silent_since: float | None = None
         self._segment: int | None = None
-        self._ended_at = -math.inf
-        self._durations: tuple[float, ...] = ()
-        self._in_segment = False
-        self._held_s = 0.0
+        self._segment_scored_until = 0.0
+        self._dwell_s = 0.0
         self._challenger: str | None = None
         self._challenged_s = 0.0
-        self._left_s = 0.0
-        self._excursions = {state: _Excursion() for state in self._states}
+        self._below_leave_s = 0.0
+        self._cusums = Cusums(self._states)
 
     def update(self, scores: Scores) -> Decision:
-        """Weigh one window's scores and say what is spoken: a `change` or an `update`."""
+        """Weigh one window's scores; returns a `change` or an `update`."""
         span = scores.span
-        new_s, weight = self._advance(span)
-        evidence = self._evidence(scores)
+        new_s = self._take_span(span)
+        weight = min(
+            1.0, self.settings.evidence_weight * new_s / max(span.duration_s, _SAME_TIME_S)
+        )
+        evidence = self._evidence(scores.probabilities)
         if new_s > 0.0:
-            self._predict(new_s)
-        if weight > 0.0:
+            self._mix(-math.expm1(-new_s / self.settings.mean_dwell_s))
             self._weigh(evidence, weight)
-        self._trace(evidence, weight, span)
+        published = self._language if self._language in self.languages else None
+        self._cusums.add(evidence, weight, published=published, span=span, speech_s=self._speech_s)
         self._decided_at = span.end
         language = self._choose(new_s)
         if language == self._language:
             return self._decision("update")
-        excursion = self._excursions[language]
-        turned, heard_s = excursion.since, excursion.speech_s
-        if excursion.height <= 0.0:
-            turned, heard_s = span.start, self._speech_s - span.duration_s
-        return self._change(language, max(turned, self._since), max(heard_s, 0.0))
+        rise = self._cusums.rise(language)
+        since, speech_s = rise or (span.start, self._speech_s - span.duration_s)
+        return self._change(language, max(since, self._since), max(speech_s, 0.0))
 
     def pause(self, pause: Pause) -> Decision | None:
         """Let time without speech pass.
 
-        Gives a `pause` when it ended a speech segment, a `change` when the silence
-        has become long enough for `zxx`, else None. Time without any sound (a gap) is
-        forgotten over like silence, but it is no silence: it never makes `zxx`.
+        Time without any sound (a gap) lets the evidence decay as silence does, but it is
+        not silence: it never makes `zxx`, and a long one starts the count again.
+
+        Returns:
+            A `pause` when it ended a speech segment, a `change` when the silence has become
+            long enough for `zxx`, else None.
+
         """
-        length_s = max(0.0, pause.end - max(pause.start, self._silent_until))
-        self._silent_until = max(pause.end, self._silent_until)
-        ended, self._in_segment = self._in_segment, False
-        self._segment = None
-        self._forget(length_s)
-        if pause.gap:
-            self._silence_s, self._silent_from = 0.0, None
-        else:
-            if self._silent_from is None:
-                self._silent_from = pause.start
+        if pause.clock_step_s:
+            self._move_dates(pause.clock_step_s)
+        self._follow_clock(pause.start)
+        length_s = max(0.0, pause.end - pause.start)
+        self._now = max(pause.start, pause.end)
+        ended, self._segment = self._segment is not None, None
+        self._decay(length_s)
+        if not pause.gap:
+            if self._silent_since is None:
+                self._silent_since = pause.start
             self._silence_s += length_s
-        if self._language != NO_SPEECH and self._silence_s >= self.settings.no_speech_after_s:
-            self._decided_at = pause.end
-            since = pause.start if self._silent_from is None else self._silent_from
+        elif length_s >= self.settings.no_speech_after_s:
+            self._silence_s, self._silent_since = 0.0, None
+        since = self._silent_since
+        enough = self._silence_s >= self.settings.no_speech_after_s
+        if since is not None and enough and self._language != NO_SPEECH:
+            self._decided_at = self._now
             return self._change(NO_SPEECH, since, self._speech_s)
         return self._decision("pause") if ended else None
 
-    # the filter
+    # Time.
 
-    def _advance(self, span: Span) -> tuple[float, float]:
-        """Take note of a window's place: give its new speech (s) and its evidence's weight.
+    def _take_span(self, span: Span) -> float:
+        """Note a window's place; returns its new speech in seconds.
 
-        Speech counts once, though windows of several lengths end together, and though a
-        window before it was dropped; a window that comes twice weighs nothing.
+        Speech counts once, also where a window before it was dropped; a window that comes
+        twice counts nothing.
         """
-        duration_s = max(span.duration_s, _SAME_TIME_S)
-        is_first = span.segment != self._segment
-        if is_first:
+        if span.segment == self._segment:
+            if span.end < self._segment_scored_until - _SAME_TIME_S:
+                self._follow_clock(span.end - span.new_s)
+            new_s = max(0.0, span.end - self._segment_scored_until)
+        else:
+            self._follow_clock(span.end - span.new_s)
             new_s = span.new_s
             if self._speech_s > 0.0:
-                self._mix(self.settings.pause_switch)
-        else:
-            new_s = span.end - self._ended_at
-            if abs(new_s) < _SAME_TIME_S:
-                seen = any(abs(duration_s - other) < _SAME_TIME_S for other in self._durations)
-                if seen or len(self._durations) > 7:  # noqa: PLR2004 - more lengths than anyone uses
-                    return 0.0, 0.0
-                self._durations = (*self._durations, duration_s)
-                return 0.0, self._weight(span.new_s, duration_s)
-            new_s = max(new_s, 0.0)
-        self._segment, self._ended_at, self._durations = span.segment, span.end, (duration_s,)
-        self._in_segment = True
-        self._silence_s, self._silent_from = 0.0, None
+                self._mix(self.settings.pause_switch_probability)
+        self._now = span.end
+        self._segment, self._segment_scored_until = span.segment, span.end
+        self._silence_s, self._silent_since = 0.0, None
         self._speech_s += new_s
-        self._held_s += new_s
-        return new_s, self._weight(new_s, duration_s)
+        self._dwell_s += new_s
+        return new_s
 
-    def _weight(self, new_s: float, duration_s: float) -> float:
-        """Give a window's weight: its share of new speech, and never more than once its own."""
-        return min(1.0, self.settings.evidence * new_s / duration_s)
+    def _follow_clock(self, start: float) -> None:
+        """Take stamps that go back for a clock that was set back."""
+        if self._now is not None and start < self._now - _CLOCK_STEP_S:
+            self._move_dates(start - self._now)
 
-    def _evidence(self, scores: Scores) -> dict[str, float]:
+    def _move_dates(self, step_s: float) -> None:
+        self._since += step_s
+        self._decided_at += step_s
+        self._segment_scored_until += step_s
+        if self._now is not None:
+            self._now += step_s
+        if self._silent_since is not None:
+            self._silent_since += step_s
+        self._cusums.move_dates(step_s)
+
+    # The filter.
+
+    def _evidence(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """Spread a window's calibrated probabilities over the states.
 
         What lies outside the candidates, times `und_weight`, speaks for `und`. So does
         what the best language lacks: at the calibration's threshold, `und` is as likely
         as that language.
         """
-        probabilities = window_probabilities(scores, self.calibration)
         evidence = {language: probabilities[language] for language in self.languages}
         evidence[UNCERTAIN] = self.settings.und_weight * math.fsum(
             value for label, value in probabilities.items() if label not in evidence
@@ -191,17 +211,14 @@ class Decider:
         best = max(evidence[language] for language in self.languages)
         lacking = threshold * ((1.0 - best) / (1.0 - threshold)) ** 2
         evidence[UNCERTAIN] = max(evidence[UNCERTAIN], min(lacking, 1.0))
-        doubt = self.settings.doubt
+        outlier = self.settings.outlier_weight
         return {
-            state: (1.0 - doubt) * value + doubt / len(evidence)
+            state: (1.0 - outlier) * value + outlier / len(evidence)
             for state, value in _normalised(evidence).items()
         }
 
-    def _predict(self, new_s: float) -> None:
-        self._mix(-math.expm1(-new_s / self.settings.dwell_s))
-
     def _mix(self, chance: float) -> None:
-        """With `chance` each state gives way to the others, in the proportion of their priors."""
+        """With `chance` each state moves to the others, in the proportion of their priors."""
         leaving = {
             state: belief / (1.0 - self._prior[state]) for state, belief in self._belief.items()
         }
@@ -217,8 +234,8 @@ class Decider:
     def _weigh(self, evidence: Mapping[str, float], power: float) -> None:
         self._set({state: self._belief[state] * evidence[state] ** power for state in self._states})
 
-    def _forget(self, silence_s: float) -> None:
-        kept = math.exp(-silence_s / self.settings.memory_s)
+    def _decay(self, length_s: float) -> None:
+        kept = math.exp(-length_s / self.settings.decay_s)
         self._set(
             {
                 state: kept * belief + (1.0 - kept) * self._prior[state]
@@ -229,142 +246,63 @@ class Decider:
     def _set(self, belief: Mapping[str, float]) -> None:
         self._belief = _normalised({state: max(value, _LEAST) for state, value in belief.items()})
 
-    # what is published
-
-    def _named(self) -> bool:
-        return self._language in self.languages
+    # What is published.
 
     def _choose(self, new_s: float) -> str:
-        """Apply thresholds and times to the belief: give the language to be published."""
+        """Apply thresholds and times to the belief; returns the language to publish."""
         settings = self.settings
         best = max(self._states, key=lambda state: (self._belief[state], state))
         named = self._language if self._language in self.languages else None
         current = named or UNCERTAIN
         if named:
-            self._left_s = self._left_s + new_s if self._belief[current] < settings.leave else 0.0
+            below = self._belief[current] < settings.leave_threshold
+            self._below_leave_s = self._below_leave_s + new_s if below else 0.0
         known = best in (self._last_named, UNCERTAIN) or self._last_named is None
-        enter = settings.first_enter if known and not named else settings.enter
+        enter = settings.enter_threshold
+        if known and not named:
+            enter = settings.first_enter_threshold
         challenged = best != current and self._belief[best] >= enter
         if challenged and best == self._challenger:
             self._challenged_s += new_s
         else:
             self._challenger = best if challenged else None
             self._challenged_s = 0.0
-        if named and self._held_s < settings.hold_s:
+        if named and self._dwell_s < settings.min_dwell_s:
             return current
         if self._challenger is not None:
-            sure = known and not named
-            return best if sure or self._challenged_s >= settings.confirm_s else current
-        return UNCERTAIN if self._left_s > settings.leave_s else current
+            at_once = known and not named
+            return best if at_once or self._challenged_s >= settings.debounce_s else current
+        return UNCERTAIN if self._below_leave_s > settings.leave_debounce_s else current
 
-    def _trace(self, evidence: Mapping[str, float], weight: float, span: Span) -> None:
-        """Sum up each state's evidence against the published one, and date its rise."""
-        reference = self._language if self._named() else None
-        for state, excursion in self._excursions.items():
-            if state == reference:
-                continue
-            if reference is None:
-                # nothing is named: a state's own rivals are what it must beat
-                against = max(value for other, value in evidence.items() if other != state)
-            else:
-                against = evidence[reference]
-            gain = weight * math.log(evidence[state] / against)
-            if excursion.height <= 0.0 < gain:
-                excursion.since = _turn(span)
-                excursion.speech_s = self._speech_s - (span.end - excursion.since)
-                excursion.height = 0.0
-            excursion.height = max(0.0, excursion.height + gain)
-
-    def _change(self, language: str, since: float, heard_s: float) -> Decision:
+    def _change(self, language: str, since: float, speech_s: float) -> Decision:
         self._previous, self._language = self._language, language
         if language != UNCERTAIN:
             self._last_named = None if language == NO_SPEECH else language
-        self._since, self._since_speech_s = since, heard_s
-        self._held_s = self._left_s = self._challenged_s = 0.0
+        self._since, self._since_speech_s = since, speech_s
+        self._dwell_s = self._below_leave_s = self._challenged_s = 0.0
         self._challenger = None
-        self._excursions = {state: _Excursion() for state in self._states}
+        self._cusums.reset()
         return self._decision("change")
 
     def _decision(self, reason: Literal["change", "update", "pause"]) -> Decision:
+        language = self._language or UNCERTAIN
+        probabilities = {}
+        if language != NO_SPEECH:
+            slope = self.settings.confidence_slope
+            probabilities = published_probabilities(self._belief, slope)
         return Decision(
             source=self.source,
-            language=self._language or UNCERTAIN,
-            confidence=self._confidence(),
+            language=language,
+            confidence=probabilities.get(language, 1.0),
             reason=reason,
-            since=self._since,
+            since=min(self._since, self._decided_at),
             decided_at=self._decided_at,
             previous=self._previous,
             speech_s=self._speech_s - self._since_speech_s,
-            probabilities=dict(self._belief),
+            probabilities=probabilities,
         )
-
-    def _confidence(self) -> float:
-        if self._language == NO_SPEECH:
-            return 1.0
-        if not self._named():
-            return 1.0 - max(self._belief[language] for language in self.languages)
-        belief = min(self._belief[str(self._language)], 1.0 - _LEAST)
-        odds = math.log(belief) - math.log1p(-belief)
-        scaled = self.settings.confidence_slope * odds + self.settings.confidence_offset
-        return 1.0 / (1.0 + math.exp(-scaled))
 
 
 def _normalised(values: Mapping[str, float]) -> dict[str, float]:
     total = math.fsum(values.values())
     return {state: value / total for state, value in values.items()}
-
-
-def _turn(span: Span) -> float:
-    """When the evidence turned, where this window is the first for another language.
-
-    A window speaks for what fills most of it: the change lay between half of this
-    window and half of the one before it. The first of a segment is all new.
-    """
-    if span.new_s >= span.duration_s - _SAME_TIME_S:
-        return span.start
-    return max(span.start, span.end - (span.duration_s + span.new_s) / 2.0)
-
-
-def _languages(
-    source: str, calibration: Calibration, candidates: Sequence[str] | None
-) -> tuple[str, ...]:
-    known = calibration.languages
-    chosen = known if candidates is None else tuple(dict.fromkeys(candidates))
-    for language in chosen:
-        if language not in known:
-            raise ConfigError(
-                f"candidates of {source}: the model does not know {language!r}; "
-                f"it knows {', '.join(known)}"
-            )
-    if not chosen:
-        raise ConfigError(f"candidates of {source}: none; give some of {', '.join(known)}")
-    return chosen
-
-
-def _prior(
-    source: str,
-    languages: Sequence[str],
-    priors: Mapping[str, float] | None,
-    und_prior: float,
-) -> dict[str, float]:
-    """Normalise the languages' priors to what `und` leaves them; none is nought."""
-    given = dict(priors or {})
-    for language, prior in given.items():
-        if language != UNCERTAIN and language not in languages:
-            raise ConfigError(
-                f"priors of {source}: {language!r} is none of its candidates "
-                f"({', '.join(languages)})"
-            )
-        if not (math.isfinite(prior) and prior > 0.0):
-            raise ConfigError(f"priors of {source}: {language} = {prior!r}: give more than 0")
-    und = given.pop(UNCERTAIN, und_prior)
-    if not 0.0 < und < 1.0:
-        raise ConfigError(f"priors of {source}: und = {und!r}: give more than 0 and less than 1")
-    # a language without a prior of its own is as likely as those with one are on average
-    usual = math.fsum(given.values()) / len(given) if given else 1.0
-    weights = {language: given.get(language, usual) for language in languages}
-    total = math.fsum(weights.values())
-    return {
-        **{language: (1.0 - und) * weight / total for language, weight in weights.items()},
-        UNCERTAIN: und,
-    }

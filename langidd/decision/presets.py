@@ -14,115 +14,119 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeciderSettings:
-    """How the decider weighs evidence, and when it speaks of a change.
+    """How the decider weighs evidence, and when it publishes a change.
 
     The filter:
 
-    - `dwell_s`: mean seconds of speech for which a language is taken to stay.
-    - `pause_switch`: chance that the language is another one after a pause.
-    - `memory_s`: time constant of silence (seconds) with which the past is forgotten.
-    - `evidence`: factor on the weight new speech / window length of a window's scores
+    - `mean_dwell_s`: mean seconds of speech for which a language is taken to last.
+    - `pause_switch_probability`: probability that the language is another one after a pause.
+    - `decay_s`: time constant of silence (seconds) with which evidence decays to the priors.
+    - `evidence_weight`: factor on the weight new speech / window length of a window's scores
       (which never rises above 1); 1 lets all windows over a second of speech together say
       as much as one window.
-    - `doubt`: chance that a window says nothing (a breath, a cough), whatever its scores.
+    - `outlier_weight`: probability that a window says nothing (a breath, a cough), whatever
+      its scores.
     - `und_weight`: factor on what a window gives to languages outside the candidates and to
       the model's unknown labels; below 1 where the model calls too much unknown.
-    - `und_prior`: chance, before anything was heard, that speech is in no candidate language.
+    - `und_prior`: probability, before any evidence, that speech is in no candidate language.
 
     What is published:
 
-    - `enter`: a language is named when its probability reaches this.
-    - `first_enter`: the same, where no language is named so far (`und`, `zxx`, the start).
-    - `leave`: below this a named language is given up for `und`.
-    - `confirm_s`: seconds of speech for which another language must stay above `enter`
-      before it takes the place of a named one; `leave_s` the same for giving up.
-    - `hold_s`: seconds of speech for which a named language stays at the least.
-    - `no_speech_after_s`: seconds of silence after which the answer is `zxx`.
-    - `confidence_slope`, `confidence_offset`: what turns the log-odds of the filter into
-      those of the published confidence (Platt's scaling, fitted by `langidd-train tune`).
+    - `enter_threshold`: a language is named when its probability reaches this.
+    - `first_enter_threshold`: the same, where no language is named so far (`und`, `zxx`,
+      the start).
+    - `leave_threshold`: below this a named language is given up for `und`.
+    - `debounce_s`: seconds of speech for which another language must stay above
+      `enter_threshold` before it replaces a named one.
+    - `leave_debounce_s`: seconds of speech for which a named language must stay below
+      `leave_threshold` before it is given up.
+    - `min_dwell_s`: seconds of speech for which a named language stays at least.
+    - `no_speech_after_s`: seconds of silence after which the decision is `zxx`.
+    - `confidence_slope`: factor that turns the log-odds of the filter into those of the
+      published probabilities (fitted by `langidd-train tune`). The thresholds above apply to
+      the filter's own probabilities.
 
-    Raises `ConfigError` where a number lies outside its range.
+    Raises:
+        ConfigError: A number lies outside its range.
+
     """
 
-    dwell_s: float = 5.0
-    pause_switch: float = 0.1
-    memory_s: float = 120.0
-    evidence: float = 2.0
-    doubt: float = 0.015
+    mean_dwell_s: float = 5.0
+    pause_switch_probability: float = 0.1
+    decay_s: float = 120.0
+    evidence_weight: float = 2.0
+    outlier_weight: float = 0.015
     und_weight: float = 0.45
     und_prior: float = 0.05
-    enter: float = 0.85
-    first_enter: float = 0.82
-    leave: float = 0.05
-    confirm_s: float = 0.0
-    leave_s: float = 2.0
-    hold_s: float = 1.5
+    enter_threshold: float = 0.85
+    first_enter_threshold: float = 0.82
+    leave_threshold: float = 0.05
+    debounce_s: float = 0.0
+    leave_debounce_s: float = 2.0
+    min_dwell_s: float = 1.5
     no_speech_after_s: float = 30.0
-    confidence_slope: float = 0.75
-    confidence_offset: float = 0.05
+    confidence_slope: float = 0.85
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"decision.{name} = {value!r}: give {low:g} to {high:g}")
-        if self.leave >= self.enter:
+        if self.leave_threshold >= self.enter_threshold:
             raise ConfigError(
-                f"decision.leave = {self.leave!r}: give less than decision.enter ({self.enter!r})"
+                f"decision.leave_threshold = {self.leave_threshold!r}: give less than "
+                f"decision.enter_threshold ({self.enter_threshold!r})"
             )
 
 
 _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
-        "dwell_s": (0.1, 86_400.0),
-        "pause_switch": (0.0, 1.0),
-        "memory_s": (1.0, 86_400.0),
-        "evidence": (0.01, 10.0),
-        "doubt": (1e-6, 0.99),
+        "mean_dwell_s": (0.1, 86_400.0),
+        "pause_switch_probability": (0.0, 1.0),
+        "decay_s": (1.0, 86_400.0),
+        "evidence_weight": (0.01, 10.0),
+        "outlier_weight": (1e-6, 0.99),
         "und_weight": (1e-3, 100.0),
         "und_prior": (1e-4, 0.99),
         # above one half no two languages can reach it at once
-        "enter": (0.51, 0.9999),
-        "first_enter": (0.51, 0.9999),
-        "leave": (0.0, 0.99),
-        "confirm_s": (0.0, 600.0),
-        "leave_s": (0.0, 600.0),
-        "hold_s": (0.0, 600.0),
+        "enter_threshold": (0.51, 0.9999),
+        "first_enter_threshold": (0.51, 0.9999),
+        "leave_threshold": (0.0, 0.99),
+        "debounce_s": (0.0, 600.0),
+        "leave_debounce_s": (0.0, 600.0),
+        "min_dwell_s": (0.0, 600.0),
         "no_speech_after_s": (0.5, 86_400.0),
         "confidence_slope": (0.01, 10.0),
-        "confidence_offset": (-10.0, 10.0),
     }
 )
 
 BALANCED: Final = DeciderSettings()
 FAST: Final = replace(
     BALANCED,
-    dwell_s=4.0,
-    pause_switch=0.15,
-    evidence=3.0,
-    enter=0.75,
-    first_enter=0.75,
-    leave=0.1,
-    leave_s=1.0,
-    hold_s=0.5,
+    mean_dwell_s=4.0,
+    pause_switch_probability=0.15,
+    evidence_weight=3.0,
+    enter_threshold=0.75,
+    first_enter_threshold=0.75,
+    leave_threshold=0.1,
+    leave_debounce_s=1.0,
+    min_dwell_s=0.5,
     no_speech_after_s=15.0,
-    confidence_slope=0.65,
-    confidence_offset=-0.05,
+    confidence_slope=0.73,
 )
 STEADY: Final = replace(
     BALANCED,
-    dwell_s=15.0,
-    pause_switch=0.05,
-    evidence=1.5,
-    doubt=0.01,
-    enter=0.9,
-    first_enter=0.85,
-    leave=0.02,
-    leave_s=3.0,
-    hold_s=3.0,
+    mean_dwell_s=15.0,
+    pause_switch_probability=0.05,
+    evidence_weight=1.5,
+    outlier_weight=0.01,
+    enter_threshold=0.9,
+    first_enter_threshold=0.85,
+    leave_threshold=0.02,
+    leave_debounce_s=3.0,
+    min_dwell_s=3.0,
     no_speech_after_s=60.0,
-    confidence_slope=0.85,
-    confidence_offset=-0.7,
+    confidence_slope=0.76,
 )
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(

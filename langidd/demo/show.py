@@ -1,4 +1,4 @@
-"""`langidd demo`: the real daemon on a real recording, seen by a real MQTT subscriber."""
+"""`langidd demo`: the daemon on a recording, as an MQTT subscriber sees it."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ NAMES: Final = {
     "uz": "Uzbek",
     "ru": "Russian",
     "en": "English",
-    "und": "speech, not certain in which language",
+    "und": "speech, language uncertain",
     "zxx": "nobody is speaking",
 }
 GOODBYE_S: Final = 3.0
-"""How long the subscriber waits for the daemon's last word."""
+"""How long the subscriber waits for the last message of the daemon."""
 
 
 async def show_demo(*, plain: bool = False) -> None:
-    """Run the demo to its end: about three quarters of a minute."""
+    """Run the demo, about three quarters of a minute.
+
+    Args:
+        plain: Print without colour.
+
+    """
     console = Console(force_terminal=False if plain else None, highlight=False)
     recording = resources.files("langidd") / "demo" / "conversation.ogg"
     with resources.as_file(recording) as path:
@@ -51,11 +56,11 @@ async def show_demo(*, plain: bool = False) -> None:
                 }
             )
             configure_logs(settings.log, settings.secrets())
-            console.print(f"MQTT broker on {broker.host}:{broker.port}; opening the model …")
+            console.print(f"MQTT broker on {broker.host}:{broker.port}; loading the model …")
             await _watch(settings, console)
     console.print(
-        "\nNow with a microphone: [bold]langidd listen --device 0[/]"
-        "   (langidd devices shows which there are)",
+        "\nNext, try a microphone: [bold]langidd listen --device 0[/]"
+        "   (langidd devices lists them)",
         soft_wrap=True,
     )
 
@@ -78,7 +83,7 @@ async def _watch(settings: Settings, console: Console) -> None:
 
 
 async def _subscribe(settings: Settings, console: Console, subscribed: asyncio.Event) -> None:
-    """Show every message until the node says that it is gone."""
+    """Show every message until the node goes offline."""
     seen_online = False
     async with aiomqtt.Client(
         settings.mqtt.host or "",
@@ -102,7 +107,7 @@ async def _subscribe(settings: Settings, console: Console, subscribed: asyncio.E
 
 
 def _line(topic: str, payload: str) -> RenderableType | None:
-    """How a message is shown; state repeats what event says and is left out."""
+    """Return a message as it is shown; `state` repeats `event` and is left out."""
     if topic.endswith("/event"):
         return _event(topic, json.loads(payload))
     if topic.endswith("/language"):
@@ -121,4 +126,6 @@ def _event(topic: str, event: dict[str, Any]) -> Text:
     if event["type"] == "pause":
         return line.append("end of a speech segment", style="dim")
     line.append(f"{NAMES.get(language, language)}", style=f"bold {COLOURS.get(language, '')}")
+    if language in {"und", "zxx"}:
+        return line
     return line.append(f"  {event['confidence']:.0%} sure", style="default")

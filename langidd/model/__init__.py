@@ -1,1 +1,1 @@
-"""From windows to scores: one queue before one model, on any engine."""
+"""From windows to scores: the queue before the model, the model, what its scores are worth."""

@@ -1,8 +1,11 @@
-"""One queue before one model, for the windows of all sources.
+"""One queue before the model, for the windows of all sources.
 
-A batch leaves when it is full or when its oldest window has waited the maximum delay.
-The queue is bounded: of a live source only the newest windows wait, and an older one
-gives way, which is counted; a source that can wait (a file) is made to.
+Sources take turns, a window each, so that none gets more of a slow model than another. A
+batch leaves when it is full or when its oldest window has waited the maximum delay. The
+queue is bounded: of a live source only the newest windows wait, and older ones are dropped,
+which is counted; a source that can wait (a file) has to (backpressure).
+
+Everything that happens to a window takes constant time, however many sources there are.
 """
 
 from __future__ import annotations
@@ -10,186 +13,226 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from langidd.types import Scores, Window
+from langidd.types import DroppedWindow, Scores, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from typing import Literal
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from langidd.types import Span
+    from langidd.model.base import Model
 
 LIVE_WAITING: Final = 2
-"""Windows of one live source that may wait: one that the end of a segment made comes
-close behind the hop's without the machine being slow."""
+"""Windows of a live source that may wait: the one that the end of a segment makes comes soon
+after the last hop's, also where the model is fast enough."""
 
-PATIENT_BATCHES: Final = 2
+FILE_BATCHES: Final = 2
 """Batches of windows that sources which can wait may have in the queue together."""
-
-
-class Scorer(Protocol):
-    """What scores a batch, in a thread of its own."""
-
-    async def logits(
-        self, windows: Sequence[npt.NDArray[np.float32]]
-    ) -> list[npt.NDArray[np.float32] | None]:
-        """A row of logits for each window, None where the model failed on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """How a batch went: `windows` in it, the oldest one's wait, the model's time."""
+    """How a batch went.
+
+    Attributes:
+        windows: How many were in it.
+        oldest_wait_s: How long the oldest had waited when it left.
+        inference_s: The model's time.
+
+    """
 
     windows: int
     oldest_wait_s: float
     inference_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """A window that was not scored: it `gave way` to a newer one, or the model `failed`."""
-
-    span: Span
-    reason: str
-
-
 @dataclass(slots=True)
-class _Waiting:
+class _Entry:
+    """A window that waits since the event loop's time `since`; `hop_s` brought it."""
+
     window: Window
     since: float
-    patient: bool
+    hop_s: float
+    live: bool
     answer: asyncio.Future[Scores | None]
 
 
 class Batcher:
-    """Takes windows from all sources; `run` feeds the model until it is cancelled."""
+    """Takes windows of all sources; `run` feeds the model until it is cancelled."""
 
     def __init__(
         self,
-        scorer: Scorer,
+        model: Model,
         *,
         max_batch: int,
         max_delay_s: float,
         on_batch: Callable[[BatchReport], None] | None = None,
-        on_loss: Callable[[Loss], None] | None = None,
+        on_dropped: Callable[[DroppedWindow], None] | None = None,
     ) -> None:
-        self._scorer = scorer
+        """Prepare a queue; the model must be started before `run`.
+
+        Args:
+            model: Scores the batches; as many at a time as its `info()` says.
+            max_batch: Windows in a batch at most.
+            max_delay_s: How long a window waits for others.
+            on_batch: Called after each batch.
+            on_dropped: Called with each window that gets no scores, before its answer, and
+                in the order of each source's windows: `overload` where a newer one took
+                its place, `failed` where the model failed on it. With the scores that
+                streams pass on, this tells whether the model does its work.
+
+        """
+        self._model = model
         self._max_batch = max_batch
         self._max_delay_s = max_delay_s
         self._on_batch = on_batch
-        self._on_loss = on_loss
-        self._queue: deque[_Waiting] = deque()
+        self._on_dropped = on_dropped
+        self._lanes: dict[str, deque[_Entry]] = {}
+        self._turns: deque[str] = deque()
+        self._waiting = 0
+        self._scoring: dict[int, float] = {}
         self._arrived = asyncio.Event()
-        self._room = asyncio.Condition()
+        self._room = asyncio.Semaphore(FILE_BATCHES * max_batch)
 
     @property
     def waiting(self) -> int:
         """Windows in the queue now."""
-        return len(self._queue)
+        return self._waiting
 
     @property
     def oldest_wait_s(self) -> float:
-        """How long the oldest window in the queue has waited."""
-        if not self._queue:
-            return 0.0
-        return asyncio.get_running_loop().time() - self._queue[0].since
+        """How long the windows that wait longest, in the queue or in the model, have waited."""
+        since = [*self._scoring.values()]
+        if self._turns:
+            since.append(self._lanes[self._turns[0]][0].since)
+        return asyncio.get_running_loop().time() - min(since) if since else 0.0
 
     async def submit(self, window: Window, *, live: bool) -> asyncio.Future[Scores | None]:
-        """Queue a window; the answer is its scores, or None where it was lost.
+        """Queue a window.
 
-        Returns at once for a live source; else when there is room.
+        Args:
+            window: The source's next one.
+            live: Return at once, and drop the source's oldest where too many wait; else
+                return when there is room.
+
+        Returns:
+            A future of the window's scores, or of None where it was dropped.
+
         """
-        if live:
-            window = self._give_way(window)
-        else:
-            async with self._room:
-                await self._room.wait_for(self._has_room)
+        if not live:
+            await self._room.acquire()
         loop = asyncio.get_running_loop()
-        entry = _Waiting(window, loop.time(), not live, loop.create_future())
-        self._queue.append(entry)
+        entry = _Entry(window, loop.time(), window.span.new_s, live, loop.create_future())
+        source = window.span.source
+        lane = self._lanes.get(source)
+        if lane is None:
+            lane = self._lanes[source] = deque()
+            self._turns.append(source)
+        lane.append(entry)
+        self._waiting += 1
+        if live and len(lane) > LIVE_WAITING:
+            self._drop_oldest(lane)
         self._arrived.set()
         return entry.answer
 
     async def run(self) -> None:
-        """Feed the model for ever; raises what the scorer raises."""
+        """Feed the model until cancelled; raises what the model raises."""
+        slots = asyncio.Semaphore(self._model.info().in_flight)
         try:
-            while True:
-                batch = await self._next_batch()
-                await self._score(batch)
+            async with asyncio.TaskGroup() as batches:
+                while True:
+                    await slots.acquire()
+                    batch = await self._next_batch()
+                    task = batches.create_task(self._score(batch))
+                    task.add_done_callback(lambda _: slots.release())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
         finally:
-            for entry in self._queue:
-                entry.answer.cancel()
-            self._queue.clear()
+            for lane in self._lanes.values():
+                for entry in lane:
+                    entry.answer.cancel()
+            self._lanes.clear()
+            self._turns.clear()
+            self._waiting = 0
 
-    def _has_room(self) -> bool:
-        patient = sum(entry.patient for entry in self._queue)
-        return patient < PATIENT_BATCHES * self._max_batch
-
-    def _give_way(self, window: Window) -> Window:
-        """Drop the source's oldest waiting window where too many wait.
-
-        The newer window then answers for the older one's new speech too, as far as it
-        holds it.
-        """
-        source = window.span.source
-        waiting = [entry for entry in self._queue if entry.window.span.source == source]
-        for entry in waiting[: max(0, len(waiting) - LIVE_WAITING + 1)]:
-            self._queue.remove(entry)
-            older = entry.window.span
-            self._lose(entry, "gave way")
-            if older.segment == window.span.segment:
-                heir = waiting[-1].window if waiting[-1] is not entry else window
-                grown = replace(
-                    heir.span,
-                    new_s=min(heir.span.duration_s, heir.span.new_s + older.new_s),
-                    is_first=heir.span.is_first or older.is_first,
-                )
-                if heir is window:
-                    window = replace(window, span=grown)
-                else:
-                    waiting[-1].window = replace(heir, span=grown)
-        return window
-
-    async def _next_batch(self) -> list[_Waiting]:
+    async def _next_batch(self) -> list[_Entry]:
+        """Wait for a full batch, or until the oldest window has waited long enough."""
         loop = asyncio.get_running_loop()
-        while not self._queue:
+        while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
-        leaves_at = self._queue[0].since + self._max_delay_s
-        while len(self._queue) < self._max_batch and loop.time() < leaves_at:
+        leaves_at = self._lanes[self._turns[0]][0].since + self._max_delay_s
+        while self._waiting < self._max_batch and loop.time() < leaves_at:
             self._arrived.clear()
             try:
                 async with asyncio.timeout_at(leaves_at):
                     await self._arrived.wait()
             except TimeoutError:
                 break
-        batch = [self._queue.popleft() for _ in range(min(self._max_batch, len(self._queue)))]
-        async with self._room:
-            self._room.notify_all()
+        batch: list[_Entry] = []
+        while self._waiting and len(batch) < self._max_batch:
+            batch.append(self._take(loop.time()))
         return batch
 
-    async def _score(self, batch: list[_Waiting]) -> None:
+    def _take(self, now: float) -> _Entry:
+        """Take a window of the source whose turn it is, which then goes to the end."""
+        source = self._turns.popleft()
+        lane = self._lanes[source]
+        oldest = lane[0]
+        # Where a newer one waits, a window that has waited for over a hop is out of date.
+        if oldest.live and len(lane) > 1 and now - oldest.since > oldest.hop_s:
+            self._drop_oldest(lane)
+        entry = lane.popleft()
+        self._waiting -= 1
+        if lane:
+            self._turns.append(source)
+        else:
+            del self._lanes[source]
+        if not entry.live:
+            self._room.release()
+        return entry
+
+    def _drop_oldest(self, lane: deque[_Entry]) -> None:
+        """Drop a source's oldest waiting window; the next one takes on its new speech.
+
+        It does so as far as it contains that speech, so that speech still counts once.
+        """
+        dropped = lane.popleft()
+        self._waiting -= 1
+        older, newer = dropped.window.span, lane[0].window.span
+        if older.segment == newer.segment:
+            span = replace(
+                newer,
+                new_s=min(newer.duration_s, newer.new_s + older.new_s),
+                is_first=newer.is_first or older.is_first,
+            )
+            lane[0].window = replace(lane[0].window, span=span)
+        self._give_none(dropped, "overload")
+
+    async def _score(self, batch: list[_Entry]) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
+        oldest = min(entry.since for entry in batch)
+        self._scoring[id(batch)] = oldest
         try:
-            rows = await self._scorer.logits([entry.window.samples for entry in batch])
+            found = await self._model.score([entry.window for entry in batch])
         except BaseException:
             for entry in batch:
                 entry.answer.cancel()
             raise
+        finally:
+            del self._scoring[id(batch)]
         if self._on_batch:
-            self._on_batch(BatchReport(len(batch), started - batch[0].since, loop.time() - started))
-        for entry, row in zip(batch, rows, strict=True):
-            if row is None:
-                self._lose(entry, "failed")
+            self._on_batch(BatchReport(len(batch), started - oldest, loop.time() - started))
+        for entry, scores in zip(batch, found, strict=True):
+            if scores is None:
+                self._give_none(entry, "failed")
             elif not entry.answer.done():
-                entry.answer.set_result(Scores(entry.window.span, row))
+                entry.answer.set_result(scores)
 
-    def _lose(self, entry: _Waiting, reason: str) -> None:
-        if self._on_loss:
-            self._on_loss(Loss(entry.window.span, reason))
+    def _give_none(self, entry: _Entry, reason: Literal["overload", "failed"]) -> None:
+        if self._on_dropped:
+            self._on_dropped(DroppedWindow(entry.window.span, reason))
         if not entry.answer.done():
             entry.answer.set_result(None)

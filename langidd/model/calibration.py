@@ -11,10 +11,13 @@ from langidd.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from langidd.types import Calibration, Scores, Temperatures
+    import numpy as np
+    import numpy.typing as npt
+
+    from langidd.types import Calibration, Temperatures
 
 _GREATEST: Final = 700.0
-"""The exponential of more is no number any more."""
+"""The exponential of a larger number overflows a float64."""
 
 
 def temperature(temperatures: Temperatures, duration_s: float) -> float:
@@ -29,33 +32,47 @@ def temperature(temperatures: Temperatures, duration_s: float) -> float:
     return points[-1][1]
 
 
-def window_probabilities(scores: Scores, calibration: Calibration) -> dict[str, float]:
-    """Give the calibrated probability of every label of the model for one window.
+def calibrated_probabilities(
+    logits: npt.NDArray[np.float32], duration_s: float, calibration: Calibration
+) -> dict[str, float]:
+    """Turn one window's logits into the probability of each label of the model.
 
-    Two questions: whether it is one of the languages at all, at a temperature of its own,
-    and which one. Where both temperatures are the same this is the plain softmax.
+    Two questions are answered: whether the speech is in one of the languages at all, at a
+    temperature of its own, and in which one. Where both temperatures are the same this is
+    the plain softmax. The method is temperature scaling (Guo et al., On Calibration of
+    Modern Neural Networks, 2017), with temperatures that depend on the duration.
 
-    Logits that are no numbers say nothing: every label is then as likely as another.
-    Raises `ModelError` where there are not as many logits as labels.
+    Args:
+        logits: `(labels,) float32`. Where one is not a number, all labels are equally
+            likely.
+        duration_s: Seconds of speech in the window.
+        calibration: The checkpoint's labels and temperatures.
+
+    Returns:
+        A probability for each label, in the order of the labels; they sum to 1.
+
+    Raises:
+        ModelError: There are not as many logits as labels.
+
     """
-    logits = [float(logit) for logit in scores.logits]
-    if len(logits) != len(calibration.labels):
+    values = logits.tolist()
+    if len(values) != len(calibration.labels):
         raise ModelError(
-            f"the model gave {len(logits)} scores for {len(calibration.labels)} labels: "
+            f"the model gave {len(values)} scores for {len(calibration.labels)} labels: "
             "its config.json does not fit its weights"
         )
-    if not all(math.isfinite(logit) for logit in logits):
-        return dict.fromkeys(calibration.labels, 1.0 / len(logits))
-    scale = temperature(calibration.temperatures, scores.span.duration_s)
-    scaled = {label: logit / scale for label, logit in zip(calibration.labels, logits, strict=True)}
+    if not all(math.isfinite(value) for value in values):
+        return dict.fromkeys(calibration.labels, 1.0 / len(values))
+    scale = temperature(calibration.temperatures, duration_s)
+    scaled = {label: value / scale for label, value in zip(calibration.labels, values, strict=True)}
     if not (calibration.unknown and calibration.unknown_temperatures and calibration.languages):
         total = _log_sum(scaled.values())
         return {label: math.exp(value - total) for label, value in scaled.items()}
     known = _log_sum([scaled[label] for label in calibration.languages])
     unknown = _log_sum([scaled[label] for label in calibration.unknown])
-    unknown_scale = temperature(calibration.unknown_temperatures, scores.span.duration_s)
-    gap = (unknown - known) * scale / unknown_scale
-    chance = 1.0 / (1.0 + math.exp(min(gap, _GREATEST)))
+    unknown_scale = temperature(calibration.unknown_temperatures, duration_s)
+    margin = (unknown - known) * scale / unknown_scale
+    chance = 1.0 / (1.0 + math.exp(min(margin, _GREATEST)))
     return {
         label: math.exp(value - unknown) * (1.0 - chance)
         if label in calibration.unknown

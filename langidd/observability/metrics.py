@@ -1,4 +1,4 @@
-"""What langidd counts, as Prometheus wants to read it.
+"""What langidd counts and measures, for Prometheus; `docs/metrics.md` lists every name.
 
 One registry a daemon. Labels are the sources' names as they stand in topics, so there
 are as many series as sources and no more.
@@ -6,7 +6,9 @@ are as many series as sources and no more.
 
 from __future__ import annotations
 
+import asyncio
 import platform
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 from prometheus_client import (
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langidd.audio import SourceCounts
-    from langidd.model.batcher import BatchReport, Loss
+    from langidd.model.batcher import BatchReport
     from langidd.types import Chunk, Decision, Health
 
 STATES: Final[tuple[SourceState, ...]] = get_args(SourceState)
-FAULTS: Final = ("non_finite", "clipped", "damaged", "overflows", "dropped", "resyncs", "abandoned")
-"""The counts of a source that are faults (langidd.audio.base.SourceCounts)."""
+NO_FAULTS: Final = frozenset({"samples", "hanging", "reconnects"})
+"""The counts of a source (langidd.audio.base.SourceCounts) that count no faults."""
+
+LAG_EVERY_S: Final = 0.1
+"""How often the event loop's lag is measured."""
 
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 SHORT_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -58,12 +63,13 @@ class SourceFaults:
         """Give one family: `langidd_source_faults_total{source, kind}`."""
         family = CounterMetricFamily(
             "langidd_source_faults",
-            "What a source survived: samples that were no numbers, damaged packets, lost chunks …",
+            "What a source survived, by kind: damaged packets, dropped chunks and others.",
             labels=["source", "kind"],
         )
         for name, source in list(self.sources.items()):
-            for kind in FAULTS:
-                family.add_metric([name, kind], getattr(source.counts, kind))
+            for kind, count in asdict(source.counts).items():
+                if kind not in NO_FAULTS:
+                    family.add_metric([name, kind], count)
         yield family
 
 
@@ -74,7 +80,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        Info("langidd_build", "What runs here.", registry=registry).info(
+        Info("langidd_build", "The version that runs.", registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
         self._model = Info("langidd_model", "The checkpoint in use.", registry=registry)
@@ -86,7 +92,7 @@ class Metrics:
             registry=registry,
         )
         self._up = Gauge(
-            "langidd_source_up", "1 while sound arrives from the source.", source, registry=registry
+            "langidd_source_up", "1 while audio arrives from the source.", source, registry=registry
         )
         self._reconnects = Gauge(
             "langidd_source_reconnects",
@@ -94,20 +100,28 @@ class Metrics:
             source,
             registry=registry,
         )
-        self._audio = Counter("langidd_audio_seconds", "Sound heard.", source, registry=registry)
+        self._audio = Counter(
+            "langidd_audio_seconds", "Audio that arrived.", source, registry=registry
+        )
         self._gaps = Counter(
-            "langidd_audio_gaps", "Times that sound was lost.", source, registry=registry
+            "langidd_audio_gaps", "Times that audio was lost.", source, registry=registry
         )
         self._windows = Counter("langidd_windows", "Windows scored.", source, registry=registry)
-        self._lost = Counter(
-            "langidd_windows_lost",
-            "Windows never scored, by reason.",
-            [*source, "reason"],
+        self._failed = Counter(
+            "langidd_windows_failed",
+            "Windows on which the model failed.",
+            source,
+            registry=registry,
+        )
+        self._dropped = Counter(
+            "langidd_windows_dropped",
+            "Windows dropped for newer ones because the model is too slow.",
+            source,
             registry=registry,
         )
         self._decisions = Counter(
             "langidd_decisions",
-            "Changes of language, by the new one.",
+            "Changes of language, by the new language.",
             [*source, "language"],
             registry=registry,
         )
@@ -123,7 +137,7 @@ class Metrics:
         )
         self._wait = Histogram(
             "langidd_queue_wait_seconds",
-            "The wait of a batch's oldest window.",
+            "How long a batch's oldest window waited.",
             buckets=SHORT_S,
             registry=registry,
         )
@@ -142,7 +156,9 @@ class Metrics:
             registry=registry,
         )
         self._worst_lag = Gauge(
-            "langidd_event_loop_worst_lag_seconds", "The worst of them.", registry=registry
+            "langidd_event_loop_worst_lag_seconds",
+            "The longest lag since the start.",
+            registry=registry,
         )
         self.worst_lag_s = 0.0
 
@@ -166,14 +182,14 @@ class Metrics:
         self._up.labels(name).set(health.state == "live")
         self._reconnects.labels(name).set(health.reconnects)
 
-    def sound(self, source: str, chunk: Chunk) -> None:
+    def audio(self, source: str, chunk: Chunk) -> None:
         """Count a chunk."""
         self._audio.labels(slug(source)).inc(len(chunk.samples) / SAMPLE_RATE)
         if chunk.gap:
             self._gaps.labels(slug(source)).inc()
 
     def decision(self, decision: Decision, latency_s: float | None) -> None:
-        """Count a decision; latency_s is None for sound that was not captured just now."""
+        """Count a decision; latency_s is None for audio that was not captured just now."""
         name = slug(decision.source)
         if decision.reason == "change":
             self._decisions.labels(name, decision.language).inc()
@@ -190,23 +206,40 @@ class Metrics:
         self._wait.observe(report.oldest_wait_s)
         self._inference.observe(report.inference_s)
 
-    def loss(self, loss: Loss) -> None:
-        """Count a window that was never scored."""
-        self._lost.labels(slug(loss.span.source), loss.reason).inc()
+    def failed(self, source: str) -> None:
+        """Count a window on which the model failed."""
+        self._failed.labels(slug(source)).inc()
 
-    def lag(self, late_s: float) -> None:
-        """Note how late the event loop was."""
-        self._lag.observe(late_s)
-        self.worst_lag_s = max(self.worst_lag_s, late_s)
-        self._worst_lag.set(self.worst_lag_s)
+    def dropped(self, source: str) -> None:
+        """Count a window that was dropped because the model is too slow."""
+        self._dropped.labels(slug(source)).inc()
+
+    async def measure_lag(self) -> None:
+        """Note again and again how late the event loop wakes up, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            late_s = max(0.0, loop.time() - due)
+            self._lag.observe(late_s)
+            self.worst_lag_s = max(self.worst_lag_s, late_s)
+            self._worst_lag.set(self.worst_lag_s)
 
     def forget(self, source: str) -> None:
-        """Take a source's series away."""
+        """Remove a source's series."""
         name = slug(source)
         self._faults.sources.pop(name, None)
         for state in STATES:
             self._state.remove_by_labels({"source": name, "state": state})
-        for series in (self._up, self._reconnects, self._audio, self._gaps, self._windows):
+        for series in (
+            self._up,
+            self._reconnects,
+            self._audio,
+            self._gaps,
+            self._windows,
+            self._failed,
+            self._dropped,
+            self._decisions,
+            self._latency,
+        ):
             series.remove_by_labels({"source": name})
-        for labelled in (self._lost, self._decisions, self._latency):
-            labelled.remove_by_labels({"source": name})

@@ -4,42 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from langidd.audio.file import FileSource
 from langidd.decision.decider import Decider
-from langidd.speech.frontend import Listener
-from langidd.types import NO_SPEECH, UNCERTAIN, Pause, Scores, Window
+from langidd.errors import EndsEarlyError
+from langidd.model.batcher import Batcher
+from langidd.service.stream import Stream
+from langidd.speech.frontend import SpeechFrontend
+from langidd.types import NO_SPEECH, UNCERTAIN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from langidd.config import Settings
-    from langidd.model.whisper import Classifier
-    from langidd.types import Chunk, Decision
+    from langidd.config import Settings, VadSettings, WindowSettings
+    from langidd.model.base import Model
+    from langidd.service.stream import Rule
+    from langidd.speech.vad_worker import VadWorker
+    from langidd.types import Chunk, Decision, Pause, Scores
 
 BATCH: Final = 16
-"""Windows scored together, and the most that are held at a time."""
+"""Windows scored together; twice as many wait at most, however long a recording is."""
 
-
-class Scorer(Protocol):
-    """What scores windows."""
-
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        """Score windows: `(windows, labels) float32`."""
+DELAY_S: Final = 0.05
+"""How long a window waits for others; while the model works, they gather anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """A recording: its main language, and its spans (start, end, language, confidence).
+    """A recording's languages; all times are seconds from its start.
 
-    All times are seconds from its start. The main language is the one spoken longest,
-    `und` or `zxx` where no language was named; `confidence` is its average.
+    Attributes:
+        path: The recording.
+        language: The one spoken longest; `und` or `zxx` where none was named.
+        confidence: The mean of its decisions' confidences, weighted by speech.
+        speech_s: Seconds of speech.
+        duration_s: Where the recording ends.
+        spans: Start, end, language, and the mean confidence of the span's decisions.
+
+        fault: Why the rest of the recording could not be read; "" where all of it was.
+
     """
 
     path: Path
@@ -48,120 +55,170 @@ class FileResult:
     speech_s: float
     duration_s: float
     spans: tuple[tuple[float, float, str, float], ...]
+    fault: str = ""
 
 
-async def hear(
-    chunks: AsyncGenerator[Chunk], listener: Listener, scorer: Scorer, *, batch: int = BATCH
-) -> AsyncIterator[Scores | Pause]:
-    """Give the scores and pauses of a recording, in the order of time.
+async def play(
+    name: str,
+    chunks: Callable[[], AsyncGenerator[Chunk]],
+    rule: Rule,
+    *,
+    model: Model,
+    vad_worker: VadWorker,
+    vad: VadSettings,
+    windows: WindowSettings,
+) -> None:
+    """Take a recording through all stages at full speed; `rule` gets its scores and pauses.
 
-    At most `batch` windows are held, however long the recording is. Raises what the
-    source and the scorer raise.
+    Args:
+        name: What the recording is called in spans and errors.
+        chunks: Opens the recording.
+        rule: Gets scores and pauses, in the order of time.
+        model: Started.
+        vad_worker: Computes voice activity.
+        vad: Settings of voice activity and segments.
+        windows: Settings of windows.
+
+    Raises:
+        SourceError: The recording cannot be decoded.
+        ModelError: The model can score nothing any more.
+
     """
-    waiting: list[Window | Pause] = []
-    async for chunk in chunks:
-        waiting += listener.push(chunk)
-        if sum(isinstance(item, Window) for item in waiting) >= batch:
-            for item in _scored(waiting, scorer, batch):
-                yield item
-            waiting = []
-    for item in _scored([*waiting, *listener.flush()], scorer, batch):
-        yield item
+    batcher = Batcher(model, max_batch=BATCH, max_delay_s=DELAY_S)
+    stream = Stream(
+        name,
+        chunks=chunks,
+        voice=vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
+        frontend=SpeechFrontend(name, vad, windows),
+        batcher=batcher,
+        rule=rule,
+        live=False,
+    )
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            scoring = tasks.create_task(batcher.run())
+            await stream.run()
+            scoring.cancel()
+    except BaseExceptionGroup as group:
+        cause: BaseException = group
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        raise cause from None
 
 
-def _scored(items: list[Window | Pause], scorer: Scorer, batch: int) -> list[Scores | Pause]:
-    windows = [item for item in items if isinstance(item, Window)]
-    scores = []
-    for first in range(0, len(windows), batch):
-        some = windows[first : first + batch]
-        rows = scorer.logits([window.samples for window in some])
-        scores += [Scores(window.span, row) for window, row in zip(some, rows, strict=True)]
-    following = iter(scores)
-    return [item if isinstance(item, Pause) else next(following) for item in items]
-
-
-def classify_file(
+async def classify_file(
     path: Path,
-    classifier: Classifier,
+    model: Model,
+    vad_worker: VadWorker,
     settings: Settings,
     *,
     candidates: Sequence[str] | None = None,
+    track: int | str | None = None,
 ) -> FileResult:
-    """Say what is spoken in a recording, and when.
+    """Find what is spoken in a recording, and when.
 
-    Raises `SourceError` where it cannot be decoded, `ConfigError` for a candidate that
-    the model does not know.
+    Args:
+        path: The recording.
+        model: Started.
+        vad_worker: Computes voice activity.
+        settings: Of voice activity, windows and decisions.
+        candidates: The languages that may be spoken; all of the model's where None.
+        track: The audio track, by number or language; the default one where None.
+
+    Raises:
+        SourceError: The recording cannot be decoded.
+        ConfigError: The model does not know a candidate.
+        ModelError: The model can score nothing any more.
+
     """
-    decider = Decider(
-        path.name, classifier.calibration, settings.decision.decider(), candidates=candidates
+    calibration = model.info().calibration
+    decider = Decider(path.name, calibration, settings.decision.decider(), candidates=candidates)
+    timeline = _Timeline(decider)
+    source = FileSource(path.name, path, track=track, started_at=0.0)
+    fault = ""
+
+    async def chunks() -> AsyncGenerator[Chunk]:
+        nonlocal fault
+        try:
+            async with aclosing(source.chunks()) as read:
+                async for chunk in read:
+                    yield chunk
+        except EndsEarlyError as error:
+            # What came before it is decided all the same.
+            fault = str(error)
+
+    await play(
+        path.name,
+        chunks,
+        timeline,
+        model=model,
+        vad_worker=vad_worker,
+        vad=settings.vad,
+        windows=settings.windows,
     )
-    return asyncio.run(_classify(path, classifier, settings, decider))
-
-
-async def _classify(
-    path: Path, classifier: Classifier, settings: Settings, decider: Decider
-) -> FileResult:
-    timeline = _Timeline()
-    source = FileSource(path.name, path, started_at=0.0)
-    listener = Listener(path.name, settings.vad, settings.windows)
-    async for item in hear(source.chunks(), listener, classifier):
-        if isinstance(item, Pause):
-            timeline.pause(item, decider.pause(item))
-        else:
-            timeline.window(item, decider.update(item))
-    return timeline.result(path)
+    return replace(timeline.result(path), fault=fault)
 
 
 class _Timeline:
-    """Spans as they grow: each begins where the evidence for its language turned."""
+    """Spans as a decider makes them: each begins where the evidence for its language turned."""
 
-    def __init__(self) -> None:
+    def __init__(self, decider: Decider) -> None:
+        self._decider = decider
         self._starts: list[tuple[float, str]] = []
         self._weights: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self._speech_s = 0.0
         self._end = 0.0
 
-    def window(self, scores: Scores, decision: Decision) -> None:
-        """Take what was decided on a window."""
+    def update(self, scores: Scores) -> Decision:
+        """Take one window's scores."""
+        decision = self._decider.update(scores)
         self._take(decision)
         self._speech_s += scores.span.new_s
         self._end = max(self._end, scores.span.end)
         self._weights[len(self._starts)].append((decision.confidence, scores.span.new_s))
+        return decision
 
-    def pause(self, pause: Pause, decision: Decision | None) -> None:
-        """Take a pause, and the decision that it brought."""
+    def pause(self, pause: Pause) -> Decision | None:
+        """Take a pause."""
+        decision = self._decider.pause(pause)
         if not pause.gap:
             self._end = max(self._end, pause.end)
         if decision is not None:
             self._take(decision)
+        return decision
 
     def result(self, path: Path) -> FileResult:
-        """Everything, once the recording has ended."""
+        """Return everything, once the recording has ended."""
         spans = []
         seconds: dict[str, float] = defaultdict(float)
-        sure: dict[str, float] = defaultdict(float)
+        weighted: dict[str, float] = defaultdict(float)
         for number, (start, language) in enumerate(self._starts, 1):
             end = self._starts[number][0] if number < len(self._starts) else self._end
-            weights = self._weights[number]
-            spoken_s = sum(weight for _, weight in weights)
-            mean = sum(value * weight for value, weight in weights) / spoken_s if spoken_s else 0.0
+            spoken_s = sum(new_s for _, new_s in self._weights[number])
+            total = sum(confidence * new_s for confidence, new_s in self._weights[number])
             if end > start:
-                spans.append((start, end, language, mean))
+                spans.append((start, end, language, _mean(total, spoken_s, language)))
             seconds[language] += spoken_s
-            sure[language] += mean * spoken_s
+            weighted[language] += total
         named = [language for language in seconds if language not in {UNCERTAIN, NO_SPEECH}]
         spoken = [language for language in named if seconds[language] > 0]
         if spoken:
             main = max(spoken, key=seconds.__getitem__)
         else:
             main = UNCERTAIN if self._speech_s > 0 else NO_SPEECH
-        confidence = sure[main] / seconds[main] if seconds[main] else 0.0
+        confidence = _mean(weighted[main], seconds[main], main)
         return FileResult(path, main, confidence, self._speech_s, self._end, tuple(spans))
 
     def _take(self, decision: Decision) -> None:
-        """Begin a span where the language is another one; none may begin before its elder."""
+        """Begin a span where the language is another one; none begins before the one before."""
         if self._starts and self._starts[-1][1] == decision.language:
             return
-        start = decision.since if self._starts else min(decision.since, decision.decided_at)
         earliest = self._starts[-1][0] if self._starts else 0.0
-        self._starts.append((max(start, earliest), decision.language))
+        self._starts.append((max(decision.since, earliest), decision.language))
+
+
+def _mean(total: float, spoken_s: float, language: str) -> float:
+    """Return a mean confidence; that nobody speaks needs no speech to be certain."""
+    if language == NO_SPEECH:
+        return 1.0
+    return total / spoken_s if spoken_s else 0.0

@@ -1,4 +1,4 @@
-"""The sources in service: started, watched, let go, each apart from all others."""
+"""The sources in service: each is started, watched and stopped apart from all others."""
 
 from __future__ import annotations
 
@@ -13,122 +13,140 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from langidd.config import SourceSettings
-    from langidd.service.stream import Channel
-    from langidd.types import Health
+    from langidd.service.stream import Stream
+    from langidd.types import Decision, Health
 
 log = logging.getLogger(__name__)
 
 DRAIN_S: Final = 2.0
-"""How long a source that is stopped may take to decide what it has heard."""
+"""How long a source that is stopped may take to decide on what it has read."""
 
-ANEW_S: Final = 1.0
-"""After which a source whose channel failed inside langidd is started anew."""
-
-STALL_MARGIN_S: Final = 5.0
-"""A live source may give nothing for its `stall_s` before it is called stalled; only what
-lasts longer than that and this is langidd's own fault."""
+RESTART_S: Final = 1.0
+"""After which a source whose stream failed inside langidd is started again."""
 
 
 @dataclass(slots=True)
-class Post:
-    """A source in service; `live_since` is the loop's time at which sound last set in.
+class Entry:
+    """A source in service. Times are the event loop's.
 
-    One that is `leaving` is no longer anybody's but `dismiss`'s.
+    One that is `stopping` belongs to `SourcePool.stop` alone: that its task ends is neither
+    the source's end nor its failure.
     """
 
     settings: SourceSettings
-    channel: Channel
+    stream: Stream
     task: asyncio.Task[None]
     health: Health | None = None
-    live_since: float = 0.0
-    leaving: bool = False
+    decision: Decision | None = None
+    last_audio_at: float | None = None
+    unprocessed_since: float | None = None
+    """The arrival of the first audio after the stream last gave anything."""
+    stopping: bool = False
+
+    @property
+    def state(self) -> str:
+        """How the source is: a `SourceState`."""
+        return self.health.state if self.health is not None else "connecting"
+
+    def audio_arrived(self, now: float) -> None:
+        """Note a chunk."""
+        processed_at = self.stream.moved_at or 0.0
+        if self.unprocessed_since is None or processed_at >= self.unprocessed_since:
+            self.unprocessed_since = now
+        self.last_audio_at = now
+
+    def backlog_s(self) -> float:
+        """Return for how long audio has arrived without any window or pause coming out.
+
+        A source that gives no audio has no backlog: that is the supervisor's affair.
+        """
+        if self.last_audio_at is None or self.unprocessed_since is None:
+            return 0.0
+        if (self.stream.moved_at or 0.0) >= self.unprocessed_since:
+            return 0.0
+        return self.last_audio_at - self.unprocessed_since
 
 
-class Roster:
-    """All of them, by name; `make` builds the channel of a source that is to be started."""
+class SourcePool:
+    """All sources, by name.
 
-    def __init__(self, make: Callable[[SourceSettings], Channel]) -> None:
-        self.posts: dict[str, Post] = {}
+    Args:
+        make_stream: builds the stream of a source that is to be started.
+
+    Attributes:
+        entries: the sources in service.
+        failures: why sources ended that should not have.
+        finished: how many sources were played to their end.
+
+    """
+
+    def __init__(self, make_stream: Callable[[SourceSettings], Stream]) -> None:
+        self.entries: dict[str, Entry] = {}
         self.failures: list[SourceError] = []
-        self.played = 0
-        """Sources that came to their end."""
-        self._make = make
+        self.finished = 0
+        self._make_stream = make_stream
 
-    def employ(self, source: SourceSettings, *, after_s: float = 0.0) -> None:
+    def start(self, source: SourceSettings, *, after_s: float = 0.0) -> None:
         """Start a source."""
-        channel = self._make(source)
-        task = asyncio.create_task(_run(channel, after_s), name=f"source {source.name}")
-        self.posts[source.name] = Post(source, channel, task)
+        stream = self._make_stream(source)
+        task = asyncio.create_task(_run(stream, after_s), name=f"source {source.name}")
+        self.entries[source.name] = Entry(source, stream, task)
 
-    async def dismiss(self, posts: Iterable[Post]) -> None:
-        """Stop sources, and wait until their devices are free and what was said is decided."""
-        leaving = list(posts)
-        for post in leaving:
-            post.leaving = True
-            post.channel.end()
-        tasks = [post.task for post in leaving]
+    def start_missing(self, sources: Iterable[SourceSettings]) -> None:
+        """Start the sources that are not in service yet."""
+        for source in sources:
+            if source.name not in self.entries:
+                self.start(source)
+
+    async def stop(self, entries: Iterable[Entry]) -> None:
+        """Stop sources; return once their devices are free and what they read is decided."""
+        stopping = list(entries)
+        for entry in stopping:
+            entry.stopping = True
+            entry.stream.end()
+        tasks = [entry.task for entry in stopping]
         if tasks:
             await asyncio.wait(tasks, timeout=DRAIN_S)
-        await cancelled(tasks)
-        for post in leaving:
-            self.posts.pop(post.settings.name, None)
+        await cancel(tasks)
+        for entry in stopping:
+            self.entries.pop(entry.settings.name, None)
 
     def collect(self) -> None:
-        """Let go of sources that have ended, and say why where they should not have."""
-        for post in [post for post in self.staying() if post.task.done()]:
-            del self.posts[post.settings.name]
-            error = post.task.exception()
+        """Remove the sources that have ended; restart those that failed inside langidd."""
+        for entry in [entry for entry in self.running() if entry.task.done()]:
+            del self.entries[entry.settings.name]
+            error = entry.task.exception()
             if error is None:
-                self.played += 1
+                self.finished += 1
                 continue
             cause = error
             while isinstance(cause, BaseExceptionGroup):
                 cause = cause.exceptions[0]
             if isinstance(cause, SourceError):
                 self.failures.append(cause)
-                log.error("source %s: %s", post.settings.name, cause)
+                log.error("source %s: %s", entry.settings.name, cause)
                 continue
             log.error(
-                "source %s: failed inside langidd; it is started anew",
-                post.settings.name,
+                "source %s: failed inside langidd; restarting it in %g s",
+                entry.settings.name,
+                RESTART_S,
                 exc_info=error,
             )
-            self.employ(post.settings, after_s=ANEW_S)
+            self.start(entry.settings, after_s=RESTART_S)
 
-    def staying(self) -> list[Post]:
-        """Those that are not being dismissed: whose end is an end or a failure."""
-        return [post for post in self.posts.values() if not post.leaving]
+    def running(self) -> list[Entry]:
+        """Return the sources that are not being stopped."""
+        return [entry for entry in self.entries.values() if not entry.stopping]
 
-    def heard(self, health: Health) -> None:
-        """Note how a source is."""
-        post = self.posts.get(health.source)
-        if post is None:
-            return
-        if health.state == "live" and (post.health is None or post.health.state != "live"):
-            post.live_since = asyncio.get_running_loop().time()
-        post.health = health
-
-    def states(self) -> dict[str, str]:
-        """Each source's state, by name."""
-        return {
-            name: post.health.state if post.health else "connecting"
-            for name, post in list(self.posts.items())
-        }
-
-    def moving(self, *, within_s: float) -> bool:
-        """Whether sound, or silence, really goes through every source that gives any."""
-        now = asyncio.get_running_loop().time()
-        for post in self.posts.values():
-            if post.health is None or post.health.state != "live":
-                continue
-            moved_at = max(post.channel.moved_at or 0.0, post.live_since)
-            if now - moved_at > max(within_s, post.settings.stall_s + STALL_MARGIN_S):
-                log.error("source %s: sound arrives, but nothing comes out", post.settings.name)
-                return False
-        return True
+    def blocked(self, within_s: float) -> str:
+        """Return which source gives audio that has led to nothing for `within_s`, in one line."""
+        for name, entry in self.entries.items():
+            if (backlog_s := entry.backlog_s()) > within_s:
+                return f"source {name}: audio has arrived for {backlog_s:.0f} s without any result"
+        return ""
 
 
-async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel tasks and wait for their end."""
     pending = [task for task in tasks if not task.done()]
     for task in pending:
@@ -137,6 +155,6 @@ async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.wait(pending)
 
 
-async def _run(channel: Channel, after_s: float) -> None:
+async def _run(stream: Stream, after_s: float) -> None:
     await asyncio.sleep(after_s)
-    await channel.run()
+    await stream.run()

@@ -12,7 +12,7 @@ from langidd import __version__
 from langidd.config import load_settings
 from langidd.errors import ConfigError, LangiddError
 from langidd.observability.logging import configure_logs
-from langidd.observability.redaction import redact
+from langidd.redaction import redact
 from langidd.service.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from langidd.config import Settings
-    from langidd.observability.redaction import SecretFilter
     from langidd.service.daemon import Daemon
-    from langidd.types import Decision, Health
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 DRAIN_S: Final = 5.0
 """What is decided has this long to go out after SIGTERM."""
@@ -36,14 +34,25 @@ STATUS_S: Final = 5.0
 async def serve(config: Path, flags: Mapping[str, Any]) -> int:
     """Run the service until a signal ends it, or all its files are played.
 
-    Returns the exit status. Raises ConfigError where the first configuration cannot
-    stand, and what else the daemon cannot start without.
+    Args:
+        config: the TOML file, which SIGHUP has read again.
+        flags: what the command line gave, which wins over the file.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigError: the first configuration is not valid.
+        LangiddError: what else the daemon cannot start without.
+
     """
+    reload_wanted = asyncio.Event()
+    # Before anything is read: until then a SIGHUP would end the process.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_wanted.set)
     settings = _load(config, flags)
-    secret_filter = configure_logs(settings.log, settings.secrets())
-    _LOG.info("langidd %s with %s", __version__, config)
-    service = Service(settings, config, flags, secret_filter)
-    return await service.run()
+    configure_logs(settings.log, settings.secrets())
+    log.info("langidd %s with %s", __version__, config)
+    return await Service(settings, config, flags, reload_wanted).run()
 
 
 def _load(config: Path, flags: Mapping[str, Any]) -> Settings:
@@ -63,50 +72,44 @@ class Service:
         settings: Settings,
         config: Path,
         flags: Mapping[str, Any],
-        secret_filter: SecretFilter,
+        reload_wanted: asyncio.Event,
     ) -> None:
         self._settings = settings
+        self._secrets = settings.secrets()
         self._config = config
         self._flags = flags
-        self._secret_filter = secret_filter
+        self._reload_wanted = reload_wanted
         self._notifier = Notifier()
-        self._states: dict[str, str] = {}
-        self._languages: dict[str, str] = {}
         self._ending = asyncio.Event()
-        self._reload_wanted = asyncio.Event()
 
     async def run(self) -> int:
         """Run it; returns the exit status."""
         from langidd.service.daemon import Daemon
 
-        daemon = Daemon(
-            self._settings, on_decision=self._decided, on_scores=None, on_health=self._heard
-        )
+        # A service is not done before its events are out: started again it would play its
+        # files again.
+        daemon = Daemon(self._settings, delivery_s=None)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._ending.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         work = asyncio.create_task(daemon.run(), name="daemon")
-        minders = [
-            asyncio.create_task(minder, name=name)
-            for name, minder in {
-                "ready": self._tell_ready(daemon),
-                "watchdog": self._feed(daemon),
-                "reload": self._reload_when_told(daemon),
-            }.items()
+        side_tasks = [
+            asyncio.create_task(self._tell_status(daemon), name="status"),
+            asyncio.create_task(self._feed_watchdog(daemon), name="watchdog"),
+            asyncio.create_task(self._reload_when_asked(daemon), name="reload"),
         ]
         ending = asyncio.create_task(self._ending.wait(), name="signals")
         try:
-            await asyncio.wait([work, ending, *minders], return_when=asyncio.FIRST_COMPLETED)
-            for minder in minders:
-                if minder.done() and minder.exception() is not None:
-                    minder.result()
+            await asyncio.wait([work, ending, *side_tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in side_tasks:
+                if task.done():
+                    task.result()
             self._notifier.stopping()
             if not work.done():
-                _LOG.info("ending")
+                log.info("ending: what is decided has %g s to go out", DRAIN_S)
             return await self._drain(daemon, work)
         finally:
-            for task in (*minders, ending, work):
-                task.cancel()
+            for each in (*side_tasks, ending, work):
+                each.cancel()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
             self._notifier.close()
@@ -120,82 +123,63 @@ class Service:
             daemon.stop()
         done, _ = await asyncio.wait([work], timeout=DRAIN_S - 0.5)
         if not done:
-            _LOG.warning("not all went out within %s s; ending without it", DRAIN_S)
+            log.warning("not everything went out within %g s; ending without it", DRAIN_S)
             _leave(1)
         work.result()
-        _LOG.info("ended")
+        log.info("ended")
         return 0
 
-    async def _tell_ready(self, daemon: Daemon) -> None:
+    async def _tell_status(self, daemon: Daemon) -> None:
         """Say READY once the model is warm and the sources were started, then how it goes."""
         await daemon.ready.wait()
         # Until here SIGTERM ends the process as it ends any: there is nothing to drain, and
-        # while torch is imported Python would be seconds late to hear of it.
+        # while torch is imported Python would be seconds late to run a handler.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ending.set)
-        self._notifier.ready(self._status())
-        _LOG.info("ready: %s", self._status())
+        self._notifier.ready(daemon.status)
+        log.info("ready: %s", daemon.status)
         while True:
             await asyncio.sleep(STATUS_S)
-            self._notifier.status(self._status())
+            self._notifier.status(daemon.status)
 
-    async def _feed(self, daemon: Daemon) -> None:
-        """Feed systemd's watchdog, but only while sound really moves through the daemon."""
+    async def _feed_watchdog(self, daemon: Daemon) -> None:
+        """Feed systemd's watchdog, unless something is stuck that a restart may free."""
         limit_s = self._notifier.watchdog_s
         if limit_s is None:
             await asyncio.Event().wait()
             return
         while True:
-            if daemon.moving(within_s=limit_s / 2):
-                self._notifier.alive()
+            if reason := daemon.health.stuck(limit_s):
+                log.error("%s; the watchdog is not fed, so systemd will restart langidd", reason)
             else:
-                _LOG.error("nothing moves through the pipeline; systemd will start it anew")
+                self._notifier.alive()
             await asyncio.sleep(limit_s / 4)
 
-    async def _reload_when_told(self, daemon: Daemon) -> None:
+    async def _reload_when_asked(self, daemon: Daemon) -> None:
+        """Reload after each SIGHUP; one that comes while the model is loaded waits for that."""
+        await daemon.ready.wait()
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
             self._notifier.reloading()
             await self._reload(daemon)
-            self._notifier.ready(self._status())
+            self._notifier.ready(daemon.status)
 
     async def _reload(self, daemon: Daemon) -> None:
         try:
             settings = await asyncio.to_thread(_load, self._config, self._flags)
-        except ConfigError as error:
-            _LOG.error("the configuration stays as it was: %s", redact(str(error)))
-            return
-        # Both sets, until the sources that still use the old ones are gone.
-        self._secret_filter.secrets |= settings.secrets()
-        try:
+            # Both sets, until the sources that use the old ones are gone.
+            self._secrets |= settings.secrets()
+            configure_logs(self._settings.log, self._secrets)
             await daemon.reload(settings)
         except LangiddError as error:
-            _LOG.error("not all of the new configuration stands: %s", error)
+            text = redact(str(error), self._secrets)
+            log.error("the configuration stays as it was: %s", text)  # noqa: TRY400 - all is said
             return
-        names = {source.name for source in settings.sources}
-        self._states = {name: state for name, state in self._states.items() if name in names}
-        self._languages = {name: said for name, said in self._languages.items() if name in names}
+        if settings.log != self._settings.log:
+            configure_logs(settings.log, self._secrets)
+            log.info("log.level is %s, log.format is %s", settings.log.level, settings.log.format)
         self._settings = settings
-        _LOG.info("the configuration was read again: %d sources", len(settings.sources))
-
-    def _decided(self, decision: Decision) -> None:
-        self._languages[decision.source] = decision.language
-
-    def _heard(self, health: Health) -> None:
-        self._states[health.source] = health.state
-
-    def _status(self) -> str:
-        """Return in one line how many sources are live, which are not, what is spoken."""
-        sources = self._settings.sources
-        live = sum(self._states.get(source.name) == "live" for source in sources)
-        parts = [f"{live} of {len(sources)} sources live"]
-        parts += [
-            f"{source.name} {self._states.get(source.name, 'connecting')}"
-            for source in sources
-            if self._states.get(source.name) not in {"live", "ended"}
-        ][:5]
-        said = [f"{name}: {language}" for name, language in self._languages.items()][:5]
-        return "; ".join([*parts, *said])
+        log.info("the configuration was read again: %d sources", len(settings.sources))
 
 
 def _leave(status: int) -> NoReturn:

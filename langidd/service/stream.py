@@ -1,105 +1,142 @@
-"""One source on its way through: from its chunks to its decisions.
+"""One source's whole way, from its sound to its decisions.
 
-The reading side never waits for the model: it queues windows, and the deciding side
-takes their scores, and the pauses between them, in the order of time.
+    source ─chunks▶ voice activity ─flags▶ frontend ─windows, pauses▶ batcher ─▶ model
+           ─scores▶ decider ─▶ decisions
+
+Two tasks share the way. `_read` takes chunks, cuts them into windows and puts the windows
+into the model's queue; it never waits for the model, so that a slow model cannot hold up a
+microphone. `_decide` takes scores, and the pauses between them, in the order of time.
+Between the two lies a queue of what was cut: pauses, and futures of scores.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Final
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, Protocol
 
-from langidd.types import Pause, Scores, Window
+from langidd.types import Pause, Window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from langidd.decision.decider import Decider
     from langidd.model.batcher import Batcher
-    from langidd.speech.frontend import Listener
-    from langidd.types import Chunk, Decision
-
-log = logging.getLogger(__name__)
+    from langidd.speech.base import Frontend, VoiceActivity
+    from langidd.types import Chunk, Decision, Scores
 
 LIVE_BACKLOG: Final = 256
-"""Windows and pauses that may wait for their turn; beyond it the source's own queue fills."""
+"""Windows and pauses of a live source that may wait to be decided. Beyond it the source's own
+queue fills, and drops sound."""
 
-PATIENT_BACKLOG: Final = 64
+FILE_BACKLOG: Final = 64
+"""The same for a source that can wait."""
 
-Item = Pause | asyncio.Future[Scores | None]
+Item = Pause | asyncio.Future["Scores | None"]
 
 
-class Channel:
-    """A source's chunks, its listener and its decider, with the batcher between them.
+class Rule(Protocol):
+    """What decides: a `Decider`, or whatever else takes scores and pauses in order."""
 
-    on_decision and on_scores are called in the event loop, in order. `moved_at` is the
-    loop's time at which sound last went through, for the watchdog.
+    def update(self, scores: Scores) -> Decision | None:
+        """Take one window's scores."""
+
+    def pause(self, pause: Pause) -> Decision | None:
+        """Take a pause."""
+
+
+class Stream:
+    """Takes one source through all stages.
+
+    Attributes:
+        name: The source's name.
+        moved_at: The loop's time at which a window or a pause last came out at the end;
+            None before the first.
+
     """
 
     def __init__(
         self,
         name: str,
-        chunks: Callable[[], AsyncGenerator[Chunk]],
-        listener: Listener,
-        decider: Decider,
-        batcher: Batcher,
         *,
+        chunks: Callable[[], AsyncGenerator[Chunk]],
+        voice: VoiceActivity,
+        frontend: Frontend,
+        batcher: Batcher,
+        rule: Rule,
         live: bool,
-        on_decision: Callable[[Decision], None],
-        on_scores: Callable[[Scores, Decision], None] | None = None,
-        on_sound: Callable[[Chunk], None] | None = None,
+        on_chunk: Callable[[Chunk], None] | None = None,
+        on_scores: Callable[[Scores], None] | None = None,
+        on_decision: Callable[[Decision], None] | None = None,
     ) -> None:
+        """Put a source's stages together.
+
+        Args:
+            name: The source's name.
+            chunks: Opens the source.
+            voice: The source's voice activity; closed when the stream ends.
+            frontend: Cuts chunks into windows and pauses.
+            batcher: The queue before the model, which all sources share.
+            rule: Decides.
+            live: Windows are dropped rather than waited for when the model is too slow.
+            on_chunk: Called in the event loop with each chunk,
+            on_scores: with the scores of each window that was scored,
+            on_decision: and with each decision, in order.
+
+        """
         self.name = name
         self.moved_at: float | None = None
         self._chunks = chunks
-        self._listener = listener
-        self._decider = decider
+        self._voice = voice
+        self._frontend = frontend
         self._batcher = batcher
+        self._rule = rule
         self._live = live
-        self._on_decision = on_decision
+        self._on_chunk = on_chunk
         self._on_scores = on_scores
-        self._on_sound = on_sound
+        self._on_decision = on_decision
         self._ending = False
-        self._listening: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(
-            LIVE_BACKLOG if live else PATIENT_BACKLOG
+            LIVE_BACKLOG if live else FILE_BACKLOG
         )
 
     async def run(self) -> None:
-        """Go on until the source has ended and everything of it is decided."""
-        async with asyncio.TaskGroup() as both:
-            self._listening = both.create_task(self._listen(), name=f"{self.name}: listen")
-            both.create_task(self._decide(), name=f"{self.name}: decide")
+        """Go on until the source has ended and all of it is decided.
+
+        Raises:
+            BaseExceptionGroup: Of what the source or a stage raised.
+
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._reading = tasks.create_task(self._read(), name=f"{self.name}: read")
+                tasks.create_task(self._decide(), name=f"{self.name}: decide")
+        finally:
+            self._voice.close()
 
     def end(self) -> None:
-        """Hear no more; `run` returns once what was heard is decided."""
+        """Read no more; `run` returns once what was read is decided."""
         self._ending = True
-        if self._listening is not None:
-            self._listening.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
 
-    async def _listen(self) -> None:
+    # From the source to the model's queue.
+
+    async def _read(self) -> None:
         try:
-            await self._hear()
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    if self._on_chunk:
+                        self._on_chunk(chunk)
+                    voiced = await self._voice.voiced(chunk)
+                    await self._queue(self._frontend.push(chunk, voiced))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._ending or task is None:
                 raise
             task.uncancel()
-        await self._queue(self._listener.flush())
+        await self._queue(self._frontend.flush())
         await self._items.put(None)
-
-    async def _hear(self) -> None:
-        chunks = self._chunks()
-        try:
-            async for chunk in chunks:
-                if self._on_sound:
-                    self._on_sound(chunk)
-                await self._queue(self._listener.push(chunk))
-                # A file's chunks are always ready: without this the loop would not turn.
-                await asyncio.sleep(0)
-        finally:
-            await chunks.aclose()
 
     async def _queue(self, items: list[Window | Pause]) -> None:
         for item in items:
@@ -108,17 +145,18 @@ class Channel:
             else:
                 await self._items.put(item)
 
+    # From the scores to the decisions.
+
     async def _decide(self) -> None:
         while (item := await self._items.get()) is not None:
             if isinstance(item, Pause):
-                paused = self._decider.pause(item)
-                if paused is not None:
-                    self._on_decision(paused)
-            else:
-                scores = await item
-                if scores is not None:
-                    decision = self._decider.update(scores)
-                    self._on_decision(decision)
-                    if self._on_scores:
-                        self._on_scores(scores, decision)
+                self._publish(self._rule.pause(item))
+            elif (scores := await item) is not None:
+                if self._on_scores:
+                    self._on_scores(scores)
+                self._publish(self._rule.update(scores))
             self.moved_at = asyncio.get_running_loop().time()
+
+    def _publish(self, decision: Decision | None) -> None:
+        if decision is not None and self._on_decision:
+            self._on_decision(decision)

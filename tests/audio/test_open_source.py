@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import errno
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from langidd.audio import open_source, supervise
+from langidd.audio import check_source, microphone, open_source, supervise
+from langidd.audio.fifo import FifoSource
 from langidd.audio.file import FileSource
-from langidd.audio.microphone import MicrophoneSource
+from langidd.audio.microphone import Microphone, MicrophoneSource
 from langidd.audio.rtsp import RtspSource
 from langidd.audio.stdin import StdinSource
 from langidd.config import SourceSettings
 from langidd.errors import SourceError
+from tests.conftest import require
 from tests.support.rtsp_process import rtsp_server
 
 if TYPE_CHECKING:
@@ -45,6 +51,29 @@ def test_each_kind_of_settings_opens_its_kind_of_source(
     assert isinstance(source, kind)
     assert source.name == "Hall"
     assert source.live is live
+
+
+def test_a_pipe_with_a_name_is_no_file(tmp_path: Path):
+    path = tmp_path / "radio.fifo"
+    os.mkfifo(path)
+    source = open_source(SourceSettings.model_validate({"name": "Radio", "file": str(path)}))
+    assert isinstance(source, FifoSource)
+    for key in ("loop", "realtime"):
+        settings = SourceSettings.model_validate({"name": "Radio", "file": str(path), key: True})
+        with pytest.raises(SourceError, match=f"is a pipe, for which {key} has no meaning"):
+            open_source(settings)
+
+
+def test_a_kind_is_imported_only_where_it_is_wanted():
+    code = """
+import sys
+from langidd.audio import open_source
+from langidd.config import SourceSettings
+open_source(SourceSettings(name="x", device=0))
+assert "langidd.audio.microphone" in sys.modules
+assert "av" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 async def test_a_camera_s_password_reaches_the_camera_and_nothing_else(clip: Path, tmp_path: Path):
@@ -79,3 +108,53 @@ async def test_a_file_ends_and_a_missing_one_is_an_error_not_a_wait(clip: Path, 
         await anext(supervise(settings, health.append).chunks())
     assert health[-1].state == "ended"
     assert "no such file" in health[-1].detail
+
+
+def complaint(**settings: object) -> str:
+    with pytest.raises(SourceError) as caught:
+        check_source(SourceSettings.model_validate({"name": "x", **settings}))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_check_finds_what_is_not_there_without_listening(clip: Path, tmp_path: Path):
+    check_source(SourceSettings.model_validate({"name": "x", "file": str(clip)}))
+    check_source(SourceSettings.model_validate({"name": "x", "rtsp": "rtsp://camera/x"}))
+    assert complaint(file=str(tmp_path / "none.wav")).endswith("none.wav: no such file")
+    assert complaint(file=str(tmp_path)).endswith("is a directory")
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    assert complaint(file=str(empty)).endswith("is empty")
+    assert complaint(file=str(empty / "x.wav")).endswith("cannot be read: Not a directory")
+    assert "is a device or a socket" in complaint(file="/dev/zero")
+    assert complaint(file=str(tmp_path / "two\nlines")).endswith("lines: no such file")
+
+
+def test_a_check_of_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refused)  # root, who may run this, reads everything
+    assert complaint(file=str(tmp_path / "x.wav")).endswith("permission denied")
+
+
+def test_a_check_of_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    master, terminal = os.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert "is a terminal; give it sound" in complaint(file="-")
+    os.close(master)
+
+
+def test_a_check_says_which_microphones_there_are(monkeypatch: pytest.MonkeyPatch):
+    require("portaudio")
+    there = [Microphone(3, "USB Audio", "ALSA", 1, 48e3)]
+    monkeypatch.setattr(microphone, "list_microphones", lambda: there)
+    check_source(SourceSettings.model_validate({"name": "x", "device": 3}))
+    check_source(SourceSettings.model_validate({"name": "x", "device": "usb"}))
+    assert complaint(device=99) == (
+        "microphone 99: there is no such microphone; there is 3 'USB Audio' "
+        "(langidd devices lists them)"
+    )
+    monkeypatch.setattr(microphone, "list_microphones", list)
+    assert "there is no microphone on this machine" in complaint(device="usb")

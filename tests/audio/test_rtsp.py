@@ -16,9 +16,18 @@ import pytest
 
 from langidd.audio.file import FileSource
 from langidd.audio.rtsp import RtspSource
-from langidd.audio.supervisor import Patience, SupervisedSource
+from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
+from langidd.retry import RetryPolicy
 from tests.support.rtsp_process import Proxy, RtspServer, pretender, rtsp_server
+from tests.support.scripted_camera import (
+    AUDIO,
+    VIDEO,
+    ScriptedCamera,
+    reports_alone,
+    sound_that_stops,
+)
+from tests.support.threads import ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,13 +85,13 @@ async def error_of(source: RtspSource, *secrets: str) -> SourceError:
     return caught.value
 
 
-def likeness(heard: np.ndarray, said: np.ndarray) -> float:
-    """The best normalised correlation of what was heard with any part of what was said."""
-    size = len(heard) + len(said)
-    product = np.fft.irfft(np.fft.rfft(said, size) * np.conj(np.fft.rfft(heard, size)), size)
+def likeness(recorded: np.ndarray, said: np.ndarray) -> float:
+    """The best normalised correlation of what was recorded with any part of what was said."""
+    size = len(recorded) + len(said)
+    product = np.fft.irfft(np.fft.rfft(said, size) * np.conj(np.fft.rfft(recorded, size)), size)
     energy = np.cumsum(np.concatenate([[0.0], np.square(said, dtype=np.float64)]))
-    windows = energy[len(heard) :] - energy[: -len(heard)]
-    scale = np.sqrt(np.maximum(windows, 1e-9) * np.sum(np.square(heard, dtype=np.float64)))
+    windows = energy[len(recorded) :] - energy[: -len(recorded)]
+    scale = np.sqrt(np.maximum(windows, 1e-9) * np.sum(np.square(recorded, dtype=np.float64)))
     return float(np.max(product[: len(windows)] / scale))
 
 
@@ -93,9 +102,9 @@ async def test_every_codec_gives_the_speech_that_was_sent(
     said = np.concatenate([chunk.samples async for chunk in FileSource("said", clip).chunks()])
     source = RtspSource("cam", camera.url(mount))
     chunks = await listen(source, 1.2)
-    heard = np.concatenate([chunk.samples for chunk in chunks])
+    recorded = np.concatenate([chunk.samples for chunk in chunks])
     # The recording is played in a loop.
-    assert likeness(heard[1_600:], np.tile(said, 3)) > 0.8
+    assert likeness(recorded[1_600:], np.tile(said, 3)) > 0.8
     assert source.counts.damaged == 0
     for one, other in itertools.pairwise(chunks):
         assert not other.gap
@@ -154,12 +163,26 @@ async def test_a_login_too_long_for_ffmpeg_is_said_beforehand():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "rtsp://", "http://127.0.0.1/x", "rtsp://[::1/x", "rtsp://a:b@h:x/", "file:///etc"]
+    ("url", "reason"),
+    [
+        ("", "is no RTSP URL"),
+        ("http://127.0.0.1/x", "is no RTSP URL"),
+        ("rtsp://a:secret#b@127.0.0.1/x", "has a # in its password; write %23"),
+        ("rtsp://::1/x", "IPv6 address without brackets"),
+    ],
 )
-def test_what_is_no_rtsp_url_is_refused(url: str):
-    with pytest.raises(SourceError) as caught:
+def test_what_is_no_rtsp_url_is_refused(url: str, reason: str):
+    with pytest.raises(SourceError, match=reason) as caught:
         RtspSource("cam", url)
-    assert "a:b" not in str(caught.value)
+    assert caught.value.permanent
+    assert "secret" not in str(caught.value)
+
+
+async def test_an_ipv6_address_stands_in_brackets(clip: Path):
+    user = f"admin:{PASSWORD}"
+    with rtsp_server({"cam": f"{clip}:opus"}, "--address", "::1", "--user", user) as server:
+        url = f"rtsp://admin:{ENCODED}@[::1]:{server.port}/cam"
+        assert await listen(RtspSource("cam", url), 0.2)
 
 
 async def test_nobody_there_and_no_such_host():
@@ -169,6 +192,10 @@ async def test_nobody_there_and_no_such_host():
     assert "refuses the connection" in str(error)
     with pytest.raises(SourceError, match=r"there is no host called camera\.invalid"):
         await anext(RtspSource("cam", "rtsp://a:secret@camera.invalid/127.0.0.1").chunks())
+    # Nobody can know that this was meant to be a password with a slash in it.
+    slash = RtspSource("cam", "rtsp://admin.invalid:12/secret@127.0.0.1/x")
+    error = await error_of(slash)
+    assert "admin.invalid; a / or ? in a password is written %2F or %3F" in str(error)
 
 
 def _request(connection: socket.socket) -> bytes:
@@ -264,10 +291,32 @@ async def test_redirects_in_a_circle_end():
         await error_of(source)
 
 
+async def test_a_camera_whose_sound_stops_while_its_picture_goes_on_holds_no_thread():
+    camera = ScriptedCamera(AUDIO + VIDEO, sound_that_stops(100), whole=True)
+    with pretender(camera.answer) as port:
+        watcher = Watcher(f"rtsp://127.0.0.1:{port}/x")
+        listening = asyncio.ensure_future(watcher.run())
+        seen = await watcher.until("live")
+        seen = await watcher.until("stalled", seen)
+        await watcher.until("connecting", seen)
+        listening.cancel()
+        await asyncio.wait([listening])
+        assert await ended("source cam")  # although the camera goes on sending
+
+
+async def test_a_camera_that_reports_but_sends_no_sound_is_an_error():
+    camera = ScriptedCamera(AUDIO, reports_alone(), whole=False)
+    with pretender(camera.answer) as port:
+        source = RtspSource("cam", f"rtsp://127.0.0.1:{port}/x", open_s=0.6, read_s=0.6)
+        error = await error_of(source)
+    assert "stopped sending" in str(error)
+    assert source.counts.hanging == 0
+
+
 class Watcher:
     """Listens to a supervised camera, and waits for states and sound."""
 
-    def __init__(self, url: str, **patience: float) -> None:
+    def __init__(self, url: str, *, connect_s: float = 5.0, first_s: float = 0.1) -> None:
         self.health: list[Health] = []
         self.chunks: list[Chunk] = []
         self.news = asyncio.Condition()
@@ -276,7 +325,8 @@ class Watcher:
             "cam",
             lambda: self.camera,
             self.health.append,
-            patience=Patience(**{"stall_s": 1.0, "connect_s": 5.0, "first_s": 0.1, **patience}),
+            timeouts=SourceTimeouts(stall_s=1.0, connect_s=connect_s),
+            retry=RetryPolicy(first_s=first_s),
         )
 
     async def run(self) -> None:
@@ -284,7 +334,7 @@ class Watcher:
             self.chunks.append(chunk)
 
     async def until(self, state: str, after: int = 0) -> int:
-        """Wait until the state is reached anew; gives how much of the health was seen."""
+        """Wait until the state is reached after that; gives how much of the health was seen."""
         async with asyncio.timeout(60):
             while True:
                 for number, health in enumerate(self.health[after:], after + 1):
@@ -323,7 +373,7 @@ async def test_a_server_that_stops_without_closing(clip: Path):
         server.process.send_signal(signal.SIGCONT)
         await watcher.until("live", seen)
         listening.cancel()
-    # The reader hung in FFmpeg when it stalled, and was left behind.
+    # The reader hung in FFmpeg when it stalled, and was abandoned.
     assert watcher.source.counts.abandoned >= 1
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from langidd.audio.base import SourceCounts
-from langidd.audio.supervisor import Patience, SupervisedSource
+from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.errors import SourceError
+from langidd.retry import RetryPolicy
 from langidd.types import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from langidd.audio.base import Recovery
     from langidd.types import Health
 
 SOUND = Chunk(np.zeros(1_600, dtype=np.float32), 0.0)
@@ -26,9 +29,12 @@ HANG = object()
 class Scripted:
     """A source whose connections are written down: chunks, then an error, a hang or the end."""
 
-    def __init__(self, *connections: list[object], live: bool = True) -> None:
+    def __init__(
+        self, *connections: list[object], live: bool = True, recovery: Recovery = "reconnect"
+    ) -> None:
         self.name = "cam"
         self.live = live
+        self.recovery = recovery
         self.counts = SourceCounts()
         self.connections = list(connections)
         self.closed = 0
@@ -40,6 +46,9 @@ class Scripted:
             for step in self.connections.pop(0):
                 if step is HANG:
                     await asyncio.Event().wait()
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                    continue
                 if isinstance(step, Exception):
                     raise step
                 yield step
@@ -54,22 +63,34 @@ class Watched:
         self,
         source: Scripted | Callable[[], Scripted],
         *,
-        uniform: Callable[[float, float], float] = max,
+        random: Callable[[], float] = lambda: 0.0,
         **settings: Any,
     ) -> None:
         self.health: list[Health] = []
         self.waits: list[float] = []
+        self.changed = asyncio.Event()
         self.source = SupervisedSource(
             "cam",
             source if callable(source) else lambda: source,
-            self.health.append,
-            uniform=uniform,
+            self._entered,
+            random=random,
             sleep=self._sleep,
             **settings,
         )
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
+
+    def _entered(self, health: Health) -> None:
+        self.health.append(health)
+        self.changed.set()
+
+    async def until(self, state: str) -> None:
+        """Wait until it is in that state."""
+        async with asyncio.timeout(10):
+            while self.source.health.state != state:
+                self.changed.clear()
+                await self.changed.wait()
 
     async def listen(self, most: int = 10**6) -> list[Chunk]:
         got = []
@@ -106,7 +127,7 @@ async def test_the_first_chunk_after_a_reconnect_has_a_gap_and_no_other():
 
 async def test_silence_of_the_library_is_a_stall_whatever_it_says():
     source = Scripted([HANG], [SOUND, HANG], [SOUND])
-    watched = Watched(source, patience=Patience(stall_s=0.05, connect_s=0.02))
+    watched = Watched(source, timeouts=SourceTimeouts(stall_s=0.05, connect_s=0.02))
     await watched.listen(2)
     assert watched.states == [
         *["connecting", "stalled", "waiting"],
@@ -125,23 +146,23 @@ async def test_the_wait_doubles_to_its_most():
 
 
 async def test_the_wait_is_drawn_between_half_and_all_of_it():
-    drawn = []
-
-    def uniform(low: float, high: float) -> float:
-        drawn.append((low, high))
-        return (low + high) / 2
-
-    watched = Watched(Scripted([GONE], [GONE], [SOUND]), uniform=uniform)
+    draws = iter([0.0, 0.5, 1.0])
+    watched = Watched(Scripted([GONE], [GONE], [GONE], [SOUND]), random=lambda: next(draws))
     await watched.listen(1)
-    assert drawn == [(0.5, 1), (1, 2)]
-    assert watched.waits == [0.75, 1.5]
+    assert watched.waits == [1, 1.5, 2]
 
 
-async def test_only_healthy_sound_resets_the_wait():
-    patience = Patience(healthy_s=1.0)
+async def test_the_waits_are_those_of_the_policy():
+    retry = RetryPolicy(first_s=0.1, factor=10, longest_s=5)
+    watched = Watched(Scripted([GONE], [GONE], [GONE], [SOUND]), retry=retry)
+    await watched.listen(1)
+    assert watched.waits == [0.1, 1, 5]
+
+
+async def test_only_steady_sound_resets_the_wait():
     watched = Watched(
         Scripted([GONE], [GONE], [*[SOUND] * 9, GONE], [*[SOUND] * 10, GONE], [SOUND]),
-        patience=patience,
+        timeouts=SourceTimeouts(steady_s=1.0),
     )
     await watched.listen(20)
     assert watched.waits == [1, 2, 4, 1]
@@ -168,28 +189,84 @@ async def test_a_source_that_cannot_even_be_made_is_tried_again():
 
 
 async def test_a_file_ends_and_is_not_played_again():
-    watched = Watched(Scripted([SOUND, SOUND], live=False))
+    watched = Watched(Scripted([SOUND, SOUND], live=False, recovery="none"))
     assert len(await watched.listen()) == 2
     assert watched.states == ["connecting", "live", "ended"]
 
 
-async def test_a_file_that_fails_gives_up_where_that_is_wanted():
-    watched = Watched(Scripted([SOUND, GONE], live=False), gives_up=True)
+async def test_a_file_that_fails_is_not_tried_again():
+    watched = Watched(Scripted([SOUND, GONE], live=False, recovery="none"))
     with pytest.raises(SourceError, match="gone"):
         await watched.listen()
     assert watched.states == ["connecting", "live", "ended"]
     assert watched.waits == []
 
 
-async def test_a_slow_pipe_is_no_stall():
-    class Slow(Scripted):
-        async def chunks(self) -> AsyncGenerator[Chunk]:
-            await asyncio.sleep(0.1)
-            yield SOUND
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("recovery", ["none", "reopen"])
+async def test_what_cannot_be_reconnected_is_stalled_while_silent_and_then_live_again(
+    recovery: Recovery, *, live: bool
+):
+    more = asyncio.Event()
+    source = Scripted([SOUND, more, SOUND], live=live, recovery=recovery)
+    watched = Watched(source, timeouts=SourceTimeouts(stall_s=0.02, connect_s=5))
+    listening = asyncio.ensure_future(watched.listen(2))
+    await watched.until("stalled")
+    assert watched.source.health.detail == "no sound for 0.02 s; waiting for more"
+    assert source.closed == 0  # it goes on waiting in the same connection
+    more.set()
+    assert [chunk.gap for chunk in await listening] == [False, False]
+    assert watched.states == ["connecting", "live", "stalled", "live"]
+    assert watched.waits == []
 
-    watched = Watched(Slow(live=False), patience=Patience(stall_s=0.01, connect_s=0.01))
-    assert len(await watched.listen()) == 1
+
+async def test_a_pipe_into_which_nobody_writes_is_stalled_from_the_start():
+    more = asyncio.Event()
+    watched = Watched(
+        Scripted([more, SOUND], live=False, recovery="none"),
+        timeouts=SourceTimeouts(stall_s=5, connect_s=0.02),
+    )
+    listening = asyncio.ensure_future(watched.listen())
+    await watched.until("stalled")
+    more.set()
+    await listening
+    assert watched.states == ["connecting", "stalled", "live", "ended"]
+
+
+async def test_a_pipe_s_end_is_followed_by_the_next_writer_where_it_can_be_opened_again():
+    source = Scripted([SOUND, GONE], [SOUND], live=False, recovery="reopen")
+    watched = Watched(source)
+    assert [chunk.gap for chunk in await watched.listen(2)] == [False, True]
+    assert watched.states == ["connecting", "live", "waiting", "connecting", "live"]
+
+
+@pytest.mark.parametrize("recovery", ["none", "reopen", "reconnect"])
+async def test_sound_that_nobody_asks_for_is_no_stall(recovery: Recovery):
+    watched = Watched(
+        Scripted([SOUND, SOUND], live=False, recovery=recovery),
+        timeouts=SourceTimeouts(stall_s=0.01, connect_s=0.01),
+    )
+    chunks = watched.source.chunks()
+    await anext(chunks)
+    await asyncio.sleep(0.05)  # a model that is slow
+    await anext(chunks)
+    await chunks.aclose()
     assert "stalled" not in watched.states
+
+
+async def test_it_says_when_the_last_sound_came():
+    more = asyncio.Event()
+    watched = Watched(Scripted([SOUND, more, SOUND]))
+    assert watched.source.last_audio_at is None
+    chunks = watched.source.chunks()
+    before = time.monotonic()
+    await anext(chunks)
+    first = watched.source.last_audio_at
+    assert before <= first <= time.monotonic()
+    more.set()
+    await anext(chunks)
+    assert watched.source.last_audio_at >= first
+    await chunks.aclose()
 
 
 async def test_one_reason_is_said_once(caplog: pytest.LogCaptureFixture):

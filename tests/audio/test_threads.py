@@ -1,4 +1,4 @@
-"""Threads that hang are left behind, counted, and do not pile up."""
+"""Threads that hang are abandoned, counted, and do not pile up."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from langidd.errors import SourceError
 from langidd.types import Chunk
 
 if TYPE_CHECKING:
-    from langidd.audio.thread_queue import Mailbox
+    from langidd.audio.thread_queue import ThreadQueue
 
 
 def chunk(number: int) -> Chunk:
     return Chunk(np.full(1_600, number, dtype=np.float32), float(number))
 
 
-async def test_a_hanging_reader_is_left_behind_and_no_more_than_a_few():
+async def test_a_hanging_reader_is_abandoned_and_no_more_than_a_few():
     counts = SourceCounts()
     reader = Reader("cam", counts)
     release = threading.Event()
     started = []
 
-    def hang(_: Mailbox[Chunk]) -> None:
+    def hang(_: ThreadQueue[Chunk]) -> None:
         started.append(threading.current_thread())
         release.wait()
 
@@ -46,8 +46,8 @@ async def test_a_hanging_reader_is_left_behind_and_no_more_than_a_few():
         thread.join(timeout=10)
     assert reader.hanging() == 0
 
-    def once(mailbox: Mailbox[Chunk]) -> None:
-        mailbox.put(chunk(1))
+    def once(queue: ThreadQueue[Chunk]) -> None:
+        queue.put(chunk(1))
 
     assert [got.captured_at async for got in reader.chunks(once, capacity=4, drops=True)] == [1.0]
 
@@ -56,10 +56,10 @@ async def test_a_live_source_drops_the_oldest_and_says_so():
     counts = SourceCounts()
     away, full = threading.Event(), threading.Event()
 
-    def read(mailbox: Mailbox[Chunk]) -> None:
+    def read(queue: ThreadQueue[Chunk]) -> None:
         away.wait(10)
         for number in range(10):
-            mailbox.put(chunk(number))
+            queue.put(chunk(number))
         full.set()
 
     chunks = Reader("cam", counts).chunks(read, capacity=4, drops=True)
@@ -78,23 +78,23 @@ async def test_any_other_source_waits_for_the_listener():
     counts = SourceCounts()
     put = []
 
-    def read(mailbox: Mailbox[Chunk]) -> None:
+    def read(queue: ThreadQueue[Chunk]) -> None:
         for number in range(50):
-            mailbox.put(chunk(number))
+            queue.put(chunk(number))
             put.append(number)
 
     chunks = Reader("file", counts).chunks(read, capacity=4, drops=False)
     got = []
     async for one in chunks:
         got.append(int(one.captured_at))
-        # One may be in the listener's hand, four in the mailbox, one on its way there.
+        # One may be in the listener's hand, four in the queue, one on its way there.
         assert len(put) <= len(got) + 6
     assert got == list(range(50))
     assert counts.dropped == 0
 
 
 async def test_an_unexpected_failure_is_one_line_without_its_text():
-    def read(_: Mailbox[Chunk]) -> None:
+    def read(_: ThreadQueue[Chunk]) -> None:
         raise RuntimeError("rtsp://admin:secret@camera/\nsecond line")
 
     with pytest.raises(SourceError) as caught:
@@ -104,8 +104,8 @@ async def test_an_unexpected_failure_is_one_line_without_its_text():
 
 
 async def test_what_was_read_before_an_error_is_given_first():
-    def read(mailbox: Mailbox[Chunk]) -> None:
-        mailbox.put(chunk(1))
+    def read(queue: ThreadQueue[Chunk]) -> None:
+        queue.put(chunk(1))
         raise SourceError("gone")
 
     chunks = Reader("cam", SourceCounts()).chunks(read, capacity=4, drops=True)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from langidd.cli import app
 from langidd.errors import ModelError, SourceError
+from tests.conftest import DEMO_RECORDING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ WRONG = {
     "set under a value": (["listen", "a", "-s", "node=x", "-s", "node.y=1"], "node"),
     "languages": (["listen", "a", "--languages", "UZ"], "candidates[0] is 'UZ'"),
     "preset": (["listen", "a", "--preset", "wild"], "fast, balanced, steady"),
-    "two forms": (["classify", "a", "--json", "--csv"], "one is allowed"),
+    "two forms": (["classify", "a", "--json", "--csv"], "choose one"),
     "no file": (["run", "--config", "/no/config.toml"], "/no/config.toml"),
     "nothing to run": (["run", "--config", "/dev/null"], "[[sources]]"),
     "no file to check": (["check", "--config", "/no/config.toml"], "/no/config.toml"),
@@ -73,9 +74,9 @@ def test_what_is_a_fault_of_ours_is_no_line_of_theirs(monkeypatch: pytest.Monkey
 
 
 def test_a_model_that_is_not_there(tmp_path: Path):
-    recording = tmp_path / "a.wav"
-    recording.touch()
-    result = CliRunner().invoke(app, ["listen", str(recording), "--model", str(tmp_path / "no")])
+    result = CliRunner().invoke(
+        app, ["listen", str(DEMO_RECORDING), "--model", str(tmp_path / "no")]
+    )
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert str(tmp_path / "no") in result.stderr

@@ -13,46 +13,24 @@ import socket
 import subprocess
 import sys
 import threading
-import wave
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from langidd.cli import app
+from tests.cli.conftest import wave_file
 from tests.conftest import DEMO_RECORDING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-EXCERPT_S = 9
 PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
 
 
 def decisions(text: list[str]) -> list[dict[str, object]]:
     lines = [json.loads(line) for line in text]
     return [line for line in lines if line["type"] == "decision"]
-
-
-def wave_file(path: Path, samples: bytes) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(samples)
-    return path
-
-
-@pytest.fixture(scope="module")
-def excerpt(
-    conversation: npt.NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The recording's first seconds, 16-bit."""
-    samples = (conversation[: 16_000 * EXCERPT_S] * 32_767).astype("<i2")
-    return wave_file(tmp_path_factory.mktemp("excerpt") / "excerpt.wav", samples.tobytes())
 
 
 def test_standard_input_says_what_a_file_says_and_ctrl_c_ends_it(stock_model: Path, excerpt: Path):

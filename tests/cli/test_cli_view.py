@@ -39,7 +39,9 @@ UPDATE = Decision(
 )
 LIVE = Health("hall", "live", NOW)
 WAITING = Health("hall", "waiting", NOW, "no answer", 3)
-SCORES = Scores(Span("hall", 4, NOW, NOW + 4, 1.0, 2), np.zeros(3, np.float32))
+SCORES = Scores(
+    Span("hall", 4, NOW, NOW + 4, 1.0, 2), np.zeros(2, np.float32), {"uz": 0.7, "ru": 0.2}
+)
 
 
 def drawn(view: PictureView, width: int = 90) -> str:
@@ -59,7 +61,7 @@ def test_the_picture_shows_the_language_and_its_history():
     view = PictureView("hall")
     view.health(Health("hall", "live", time.time()))
     view.decision(CHANGE)
-    view.scores(SCORES, {"uz": 0.7, "ru": 0.2})
+    view.scores(SCORES)
     view.decision(UPDATE)
     view.decision(CHANGE)
     text = drawn(view)
@@ -112,7 +114,7 @@ def test_json(capsys: pytest.CaptureFixture[str]):
     view = JsonView()
     view.health(WAITING)
     view.decision(CHANGE)
-    view.scores(SCORES, {"uz": 0.5})
+    view.scores(SCORES)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     health, decision, window = lines
     assert [line["type"] for line in lines] == ["health", "decision", "window"]

@@ -30,7 +30,7 @@ NO_DEFAULT = {
     # keys whose default is nothing: the example shows something that could be given
     Settings: {"node", "state_directory"},
     SourceSettings: {"name", "device", "rtsp", "file", "username", "password", "password_file",
-                     "candidates", "priors", "preset", "realtime", "loop"},
+                     "candidates", "priors", "preset", "realtime", "loop", "track"},
     MqttSettings: {"host", "port", "username", "password", "password_file", "client_id"},
     TlsSettings: {"ca_file", "cert_file", "key_file", "key_password", "key_password_file"},
 }  # fmt: skip

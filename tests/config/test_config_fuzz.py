@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from langidd.cli.flags import assignments, broker, nested
 from langidd.config import Settings, load_settings
 from langidd.errors import ConfigError
-from langidd.observability.redaction import redact
+from langidd.redaction import redact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_variables_are_texts_of_every_type(file: Path, monkeypatch: pytest.Monke
         "MQTT__PASSWORD": "12345",
         "MQTT__TLS__ENABLED": "true",
         "STATE_DIRECTORY": "/var/lib/x",
-        "DECISION__ENTER": "0.9",
+        "DECISION__ENTER_THRESHOLD": "0.9",
         "SOURCES__0__PASSWORD": PASSWORD,
         "SOURCES__0__STALL_S": "20",
         "SOURCES__1__DEVICE": "3",
@@ -64,7 +65,7 @@ def test_variables_are_texts_of_every_type(file: Path, monkeypatch: pytest.Monke
     assert settings.mqtt.password.get_secret_value() == "12345"
     assert settings.mqtt.port_number == 1
     assert settings.state_directory == Path("/var/lib/x")
-    assert settings.decision.decider().enter == 0.9
+    assert settings.decision.decider().enter_threshold == 0.9
     camera, microphone = settings.sources
     assert camera.password is not None
     assert camera.password.get_secret_value() == PASSWORD
@@ -119,6 +120,20 @@ def test_a_password_file_lies_beside_the_configuration(file: Path):
     assert PASSWORD in settings.secrets()
 
 
+def test_the_secrets_of_paths_and_queries_and_of_basic_authentication_are_known():
+    settings = Settings.model_validate(
+        {
+            "mqtt": {"host": "b", "username": "me", "password": PASSWORD},
+            "sources": [{"name": "a", "rtsp": "rtsp://c/key/abcdef/x?token=uvw_xyz"}],
+        }
+    )
+    basic = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+    assert {"abcdef", "uvw_xyz", PASSWORD, basic} <= settings.secrets()
+    shown = repr(settings)
+    assert "abcdef" not in shown
+    assert "uvw_xyz" not in shown
+
+
 def test_a_password_file_is_systemds_credential(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -134,7 +149,7 @@ def test_a_password_file_is_systemds_credential(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"\xff\xfe", "UTF-8"), (b"x" * 70_000, "no password"), (None, "cannot")],
+    [(b"", "is empty"), (b"\xff", "UTF-8"), (b"x" * 70_000, "no password"), (None, "cannot")],
 )
 def test_a_file_that_holds_no_password_is_named(content: bytes | None, said: str, file: Path):
     if content is not None:

@@ -1,11 +1,11 @@
 # ruff: noqa: T201 - a report is what it prints
 """`make soak`: faults, again and again, on the running daemon, and the table of what they cost.
 
-    python -m tests.faults.soak [--faults 200] [--minutes 60] [--seed 1] [--table FILE]
+    python -m tests.faults.soak [--faults 100] [--minutes 60] [--seed 1] [--table FILE]
 
-In every round each camera gets a fault while the broker, the disk, the clock and the
-configuration get theirs; then a camera is left alone until its back-off has begun anew.
-Killing langidd itself comes last, so that its memory can be watched until then.
+In every round each camera gets a fault while the broker, the disk, the clock, the model and
+the configuration get theirs; then a camera is left alone until its back-off starts from the
+beginning. What ends langidd itself comes last, so that its memory can be watched until then.
 Ctrl-C ends it early, with the table. Exits with 1 where an event was lost or a recovery
 took longer than the back-off allows.
 """
@@ -28,7 +28,15 @@ from langidd import __version__
 from tests.support.broker_faults import BROKER_FAULTS
 from tests.support.camera_faults import CAMERA_FAULTS
 from tests.support.house import STALL_S, House
-from tests.support.langidd_faults import LANGIDD_FAULTS, clock_set, disk_full, reloaded
+from tests.support.langidd_faults import (
+    LANGIDD_FAULTS,
+    OUTBOX_FAULTS,
+    clock_set,
+    disk_full,
+    model_failing,
+    outbox_locked,
+    reloaded,
+)
 from tests.support.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -41,13 +49,13 @@ T = TypeVar("T")
 CAMERAS = 8
 RADIOS = 2
 CAMERA_REST_S = 31.0
-"""After 30 s of sound the back-off of a source begins anew."""
+"""After 30 s of sound the back-off of a source starts from the beginning."""
 BROKER_REST_S = 11.0
 """After 10 s of connection that of the broker does."""
 HOLD_S = (1.0, 5.0)
-OUTER = ("disk", "clock", "configuration")
-LAST_SHARE = 0.03
-"""Of the faults, the part that stops or kills langidd itself: most cost a start."""
+OUTER = ("disk", "clock", "configuration", "model")
+LAST_SHARE = 0.07
+"""Of the faults, the part that ends langidd itself: most cost a start."""
 ENDING_S = 90.0
 """Kept for each of them where time is short."""
 WARM_S = 60.0
@@ -100,7 +108,8 @@ class Soak:
         """Faults that end langidd's life."""
         while not self.enough:
             await self.well()
-            await self._one(self._draw(LANGIDD_FAULTS)(self.house, self._hold_s()))
+            outbox = OUTBOX_FAULTS if self.house.disk_is_small else (outbox_locked,)
+            await self._one(self._draw((*LANGIDD_FAULTS, *outbox))(self.house, self._hold_s()))
 
     async def _camera_lane(self, index: int) -> None:
         await asyncio.sleep(self._chance.uniform(0, 4))
@@ -121,8 +130,8 @@ class Soak:
     async def _broker_lane(self, resting: asyncio.Event) -> None:
         """Faults one after the other, of the broker and of what else concerns all."""
         while not resting.is_set():
-            # Also from round to round: a fault that meets a back-off which has not begun
-            # anew takes longer than that fault alone allows.
+            # Also from round to round: a fault that meets a back-off which does not
+            # start from the beginning takes longer than that fault alone allows.
             rest_s = self._broker_well_at + BROKER_REST_S - time.monotonic()
             if rest_s > 0:
                 with suppress(TimeoutError):
@@ -143,6 +152,8 @@ class Soak:
             await self._one(clock_set(self.house, 0.0))
         elif what == "configuration":
             await self._one(reloaded(self.house, 0.0))
+        elif what == "model":
+            await self._one(model_failing(self.house, self._hold_s()))
 
     async def _one(self, fault: Coroutine[Any, Any, Outcome]) -> None:
         try:
@@ -185,18 +196,18 @@ class Soak:
     async def watched(self, work: Coroutine[Any, Any, None]) -> list[str]:
         """Do it; says what became of memory, and of the radios, which nobody meddles with."""
         first = self.memory()
-        began, heard_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
+        began, audio_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
         await work
         await self.well()
         minutes = (time.monotonic() - began) / 60
-        heard_s = await self.radio_metric("langidd_audio_seconds_total") - heard_s
+        audio_s = await self.radio_metric("langidd_audio_seconds_total") - audio_s
         gaps = await self.radio_metric("langidd_audio_gaps_total")
         reconnects = await self.radio_metric("langidd_source_reconnects")
         return [
             f"- memory (RSS): {first} at first, {self.memory()} after {minutes:.1f} minutes",
             (
-                f"- the radios, left alone for those {minutes:.1f} minutes: heard for"
-                f" {heard_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
+                f"- the two control sources, for {minutes:.1f} minutes: audio for"
+                f" {audio_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
                 f" {reconnects:.0f} reconnects"
             ),
         ]
@@ -216,7 +227,7 @@ async def run(arguments: argparse.Namespace) -> int:
     chance = random.Random(arguments.seed)  # noqa: S311 - faults, no secrets
     began = time.monotonic()
     until = began + 60 * arguments.minutes
-    ends = max(4, round(LAST_SHARE * arguments.faults))
+    ends = max(len(LANGIDD_FAULTS) + len(OUTBOX_FAULTS), round(LAST_SHARE * arguments.faults))
     remarks = []
     with tempfile.TemporaryDirectory() as place:
         async with House(Path(place), cameras=CAMERAS, radios=RADIOS, model=None) as house:
@@ -227,7 +238,8 @@ async def run(arguments: argparse.Namespace) -> int:
                 await soak.well()
                 await asyncio.sleep(WARM_S)
                 remarks += await soak.watched(soak.rounds())
-                soak.extend(arguments.faults, until)
+                # A round's cameras may have made more faults than were asked for.
+                soak.extend(len(soak.ledger.outcomes) + ends, until)
                 await soak.last()
                 await soak.well()
             except (TimeoutError, AssertionError) as error:
@@ -256,7 +268,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--faults", type=int, default=100, help="at least")
     parser.add_argument("--minutes", type=float, default=60.0, help="at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", type=Path, help="write the table there too")

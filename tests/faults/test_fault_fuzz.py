@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 import jsonschema
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langidd.audio.base import SourceCounts
-from langidd.audio.supervisor import Patience, SupervisedSource
+from langidd.audio.supervisor import SourceTimeouts, SupervisedSource
 from langidd.config import VadSettings, WindowSettings
 from langidd.decision.decider import Decider
 from langidd.decision.presets import BALANCED
 from langidd.errors import SourceError
+from langidd.model.calibration import calibrated_probabilities
 from langidd.publish import messages, schemas
 from langidd.publish.outbox import FILE_NAME, Outbox, Row
-from langidd.speech.frontend import Listener
+from langidd.speech.frontend import SpeechFrontend
+from langidd.speech.vad import VoiceDetector
 from langidd.types import SAMPLE_RATE, Calibration, Chunk, Decision, Pause, Scores, Window
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class Fragile:
 
     name = "cam"
     live = True
+    recovery = "reconnect"
 
     def __init__(self, connections: list[tuple[float, str]]) -> None:
         self.counts = SourceCounts()
@@ -67,26 +71,24 @@ class Fragile:
 def test_every_wait_is_within_the_back_off_and_every_loss_is_a_gap(
     connections: list[tuple[float, str]], luck: float
 ) -> None:
-    waits: list[tuple[float, float]] = []
+    waits: list[float] = []
     gaps: list[bool] = []
     told: list[Health] = []
 
     class EnoughError(Exception):
         pass
 
-    async def sleep(_seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
         if len(waits) == len(connections):
             raise EnoughError
-
-    def uniform(low: float, high: float) -> float:
-        waits.append((low, high))
-        return low + luck * (high - low)
 
     async def listen() -> None:
         fragile = Fragile(connections)
         source = SupervisedSource(
             "cam", lambda: fragile, told.append,
-            patience=Patience(stall_s=STALL_S, connect_s=STALL_S), uniform=uniform, sleep=sleep,
+            timeouts=SourceTimeouts(stall_s=STALL_S, connect_s=STALL_S),
+            random=lambda: luck, sleep=sleep,
         )  # fmt: skip
         try:
             async for chunk in source.chunks():
@@ -96,12 +98,12 @@ def test_every_wait_is_within_the_back_off_and_every_loss_is_a_gap(
 
     asyncio.run(listen())
     ceiling = 1.0
-    for (sound_s, end), (low, high) in zip(connections, waits, strict=True):
+    for (sound_s, end), wait_s in zip(connections, waits, strict=True):
         if sound_s >= 30.0:
             ceiling = 1.0
         if end == "hopeless":
             ceiling = 60.0
-        assert (low, high) == (ceiling / 2, ceiling)
+        assert wait_s == pytest.approx(ceiling * (1 - luck / 2))
         ceiling = min(60.0, 2 * ceiling)
     assert gaps == [number > 0 for number in range(len(gaps))]
     states = [health.state for health in told]
@@ -192,8 +194,10 @@ def test_whatever_sound_and_times_come_the_events_are_sound(
     pieces: list[tuple[str, int, float, bool]], seed: int
 ) -> None:
     noise = np.random.default_rng(seed)
-    listener = Listener("cam", VadSettings(engine="webrtc"), WindowSettings())
-    decider = Decider("cam", Calibration(("uz", "ru", "en")), BALANCED)
+    frontend = SpeechFrontend("cam", VadSettings(engine="webrtc"), WindowSettings())
+    detector = VoiceDetector("webrtc", 2, 0.5)
+    calibration = Calibration(("uz", "ru", "en"))
+    decider = Decider("cam", calibration, BALANCED)
     at = 1_790_000_000.0
     items: list[Window | Pause] = []
     for kind, size, jump_s, gap in pieces:
@@ -204,15 +208,21 @@ def test_whatever_sound_and_times_come_the_events_are_sound(
             "square": np.sign(np.sin(np.arange(size) / 20)),
         }[kind].astype(np.float32)
         # A source marks what it knows to be a jump; the rest must be survived all the same.
-        items += listener.push(Chunk(samples, at, gap=gap))
+        chunk = Chunk(samples, at, gap=gap)
+        voiced = detector.finish(detector.cut(chunk), np.empty(0, np.float32))
+        items += frontend.push(chunk, voiced)
         at += size / SAMPLE_RATE
-    items += listener.flush()
+    items += frontend.flush()
     for item in items:
         said: Decision | None
         if isinstance(item, Pause):
             said = decider.pause(item)
         else:
-            said = decider.update(Scores(item.span, noise.normal(0, 3, 3).astype(np.float32)))
+            row = noise.normal(0, 3, 3).astype(np.float32)
+            probabilities = calibrated_probabilities(row, item.span.duration_s, calibration)
+            said = decider.update(Scores(item.span, row, probabilities))
+        if said is not None:
+            assert said.since <= said.decided_at
         if said is not None and said.reason != "update":
             identifier = messages.event_identifier(at, seed)
             jsonschema.validate(json.loads(messages.event("home", said, identifier, 1)), EVENT)

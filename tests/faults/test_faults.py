@@ -26,7 +26,14 @@ from tests.support.camera_faults import (
     camera_unreachable,
 )
 from tests.support.house import House
-from tests.support.langidd_faults import clock_set, disk_full, langidd_killed, reloaded
+from tests.support.langidd_faults import (
+    clock_set,
+    disk_full,
+    langidd_killed,
+    model_failing,
+    outbox_locked,
+    reloaded,
+)
 from tests.support.ledger import Ledger
 from tests.support.mosquitto_process import listen_all
 
@@ -122,6 +129,20 @@ async def test_a_clock_that_is_set_and_a_configuration_that_is_broken(
     ledger.add(await clock_set(house, 3600.0))
     ledger.add(await reloaded(house, HOLD_S))
     ledger.add(await clock_set(house, 0.0))
+    assert ledger.losses() == []
+
+
+async def test_a_model_that_fails_on_every_window_and_recovers(
+    house: House, ledger: Ledger
+) -> None:
+    ledger.add(await model_failing(house, HOLD_S))
+    assert ledger.losses() == []
+
+
+async def test_an_outbox_that_is_locked_at_the_start_loses_no_event(
+    house: House, ledger: Ledger
+) -> None:
+    ledger.add(await outbox_locked(house, HOLD_S))
     assert ledger.losses() == []
 
 

@@ -8,76 +8,18 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 
 from langidd.config import LogSettings
-from langidd.observability.logging import (
-    KEYS_KEPT,
-    REPEAT_WINDOW_S,
-    REPEATS_SHOWN,
-    Handler,
-    configure_logs,
-)
+from langidd.observability.logging import configure_logs, early_logs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.observability.conftest import Said
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
-
-
-class Said:
-    """All that went to standard error."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-        self._text = ""
-
-    def getvalue(self) -> str:
-        self._text += self._capture.readouterr().err
-        return self._text
-
-
-@pytest.fixture
-def stderr(capsys: pytest.CaptureFixture[str]) -> Iterator[Said]:
-    """Standard error, with the logging as it was afterwards."""
-    root = logging.getLogger()
-    before = (root.level, sys.excepthook, threading.excepthook, sys.unraisablehook)
-    yield Said(capsys)
-    for handler in [handler for handler in root.handlers if isinstance(handler, Handler)]:
-        root.removeHandler(handler)
-        handler.close()
-    logging.captureWarnings(False)
-    root.setLevel(before[0])
-    sys.excepthook, threading.excepthook, sys.unraisablehook = before[1:]
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def logger(clock: Clock) -> Iterator[logging.Logger]:
-    """A logger of its own, whose handler goes by the test's clock."""
-    log = logging.Logger("cameras")  # noqa: LOG001 - apart from all others
-    log.addHandler(Handler(clock))
-    yield log
-    for handler in log.handlers:
-        handler.close()
 
 
 def test_for_a_person(stderr: Said):
@@ -151,58 +93,6 @@ def test_configuring_again_replaces(stderr: Said):
     assert stderr.getvalue().count("once") == 1
 
 
-def test_repeats_are_counted_and_told(logger: logging.Logger, clock: Clock, stderr: Said):
-    for _ in range(40):
-        logger.warning("camera %s: no answer after %.1f s", "hall", clock.now)
-        clock.now += 1
-    assert stderr.getvalue().count("hall") == REPEATS_SHOWN
-    clock.now += REPEAT_WINDOW_S
-    logger.warning("another line")
-    told = stderr.getvalue().splitlines()
-    assert told[-2].endswith(f"… repeated {40 - REPEATS_SHOWN} times in 60 s")
-    assert told[-1] == "another line"
-
-
-def test_another_source_or_level_is_no_repeat(logger: logging.Logger, stderr: Said):
-    for _ in range(REPEATS_SHOWN + 5):
-        logger.warning("camera %s: no answer", "hall")
-    logger.warning("camera %s: no answer", "garden")
-    logger.error("camera %s: no answer", "hall")
-    assert stderr.getvalue().count("hall") == REPEATS_SHOWN + 1
-    assert "garden" in stderr.getvalue()
-
-
-def test_what_was_hidden_is_told_at_the_end(logger: logging.Logger, stderr: Said):
-    for _ in range(REPEATS_SHOWN + 2):
-        logger.info("same")
-    logger.handlers[0].close()
-    assert "same … repeated 2 times" in stderr.getvalue()
-
-
-def test_what_was_seen_is_bounded(logger: logging.Logger):
-    for number in range(3 * KEYS_KEPT):
-        logger.info("camera %s", str(number))
-    (handler,) = logger.handlers
-    assert isinstance(handler, Handler)
-    assert len(handler._seen) <= KEYS_KEPT
-
-
-def test_what_is_fatal_is_never_hidden(logger: logging.Logger, stderr: Said):
-    for _ in range(20):
-        logger.critical("same")
-    assert stderr.getvalue().count("same") == 20
-
-
-def test_a_lock_is_not_held_by_a_line_that_logs(logger: logging.Logger, stderr: Said):
-    class Talkative:
-        def __str__(self) -> str:
-            logger.warning("inner")
-            return "outer"
-
-    logger.warning("%s", Talkative())
-    assert "outer" in stderr.getvalue()
-
-
 EVERY_PATH = f"""
 import asyncio, logging, sys, threading, warnings
 from langidd.config import LogSettings
@@ -263,3 +153,19 @@ def test_warnings_are_logged(stderr: Said):
         logging.captureWarnings(True)
         warnings.warn("old", stacklevel=1)
     assert "<4>py.warnings:" in stderr.getvalue()
+
+
+def test_a_warning_about_the_settings_is_shown_before_they_are_known(stderr: Said):
+    early_logs()
+    logging.getLogger("langidd.config").warning("rtsp://me:%s@camera", PASSWORD)
+    logging.getLogger("langidd.config").info("hidden")
+    (line,) = stderr.getvalue().splitlines()
+    assert line.endswith("WARNING rtsp://***@camera")
+
+
+def test_control_characters_do_not_reach_the_terminal(stderr: Said):
+    for form in ("human", "journald"):
+        configure_logs(LogSettings(format=form))
+        logging.getLogger("langidd.x").warning("camera \x1b[31m%s\r", "\x9b2J")
+        assert r"camera \x1b[31m\x9b2J\r" in stderr.getvalue()
+    assert "\x1b" not in stderr.getvalue()

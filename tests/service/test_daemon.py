@@ -8,8 +8,14 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import jsonschema
+import pytest
 
+from langidd.config import Settings
+from langidd.errors import BrokerError
 from langidd.publish import schemas
+from langidd.service.daemon import Daemon
+from tests.conftest import DEMO_RECORDING
+from tests.support.fault_proxy import FaultProxy
 from tests.support.langidd_process import Service
 from tests.support.mosquitto_process import Listener, Mosquitto, listen_all
 from tests.support.rtsp_process import rtsp_server
@@ -194,9 +200,70 @@ async def test_the_same_file_twice_gives_the_same_events(speech: Path, tmp_path:
             events: dict[str, list[str]] = {"a": [], "b": []}
             for each in listener.of("/event"):
                 event = each.json
-                for volatile in ("id", "sequence", "published_at"):
+                for volatile in ("id", "sequence", "published_at", "since", "decided_at"):
                     event.pop(volatile, None)
                 events[each.topic.split("/")[2]].append(json.dumps(event, sort_keys=True))
             runs.append(events)
     assert runs[0] == runs[1]
     assert all(runs[0].values())
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_file_whose_events_no_broker_takes_is_no_success(
+    stock_model: Path, tmp_path: Path, *, durable: bool
+) -> None:
+    (tmp_path / "broker").mkdir()
+    broker = Mosquitto(tmp_path / "broker")
+    settings = Settings.model_validate(
+        {
+            "node": "hall",
+            "state_directory": str(tmp_path) if durable else None,
+            "model": {"path": str(stock_model), "context": "trimmed"},
+            "mqtt": {"host": "127.0.0.1", "port": broker.port},
+            "sources": [{"name": "radio", "file": str(DEMO_RECORDING)}],
+        }
+    )
+    with pytest.raises(BrokerError) as raised:
+        await Daemon(settings, delivery_s=0.2).run()
+    text = str(raised.value)
+    assert f"127.0.0.1:{broker.port}" in text
+    if not durable:
+        assert "events are lost" in text
+        return
+    assert f"events wait in {tmp_path}" in text
+    waiting = int(text.rpartition(": ")[2].partition(" ")[0])
+    async with broker, listen_all(broker.port) as listener:
+        # They go out at the next start, before and beside those that it makes itself.
+        await Daemon(settings).run()
+        await listener.until(lambda heard: len(heard.of("radio/event")) >= 2 * waiting)
+
+
+async def test_the_service_waits_for_its_broker_rather_than_play_its_files_again(
+    stock_model: Path, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(Mosquitto(tmp_path))
+        listener = await stack.enter_async_context(listen_all(broker.port))
+        proxy = await stack.enter_async_context(FaultProxy(broker.port))
+        proxy.refuse()
+        service = await stack.enter_async_context(
+            Service(
+                tmp_path,
+                f"""
+                node = "hall"
+                [model]
+                path = "{stock_model}"
+                context = "trimmed"
+                [mqtt]
+                host = "127.0.0.1"
+                port = {proxy.port}
+                [[sources]]
+                name = "radio"
+                file = "{DEMO_RECORDING}"
+                """,
+            )
+        )
+        await service.logged("played to its end")
+        await proxy.heal()
+        await listener.until(lambda heard: heard.of("radio/event"))
+        assert await service.process.wait() == 0, service.log

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,9 +42,11 @@ class Systemd:
         self.listening.bind(str(place))
         self.heard: list[dict[str, str]] = []
 
-    def wait_for(self, key: str, value: str | None = None) -> dict[str, str]:
+    def wait_for(
+        self, key: str, value: str | None = None, *, within_s: float = PATIENCE_S
+    ) -> dict[str, str]:
         """Wait until the service says `key`; what it said together with it."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + within_s
         while (left := end - time.monotonic()) > 0:
             self.listening.settimeout(left)
             lines = self.listening.recv(8192).decode().splitlines()
@@ -53,19 +56,46 @@ class Systemd:
                 return said
         raise TimeoutError(key)
 
+    def said_within(self, within_s: float, key: str) -> bool:
+        """Whether it says `key` within that time."""
+        try:
+            self.wait_for(key, within_s=within_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Throw away what it has said and nobody has read."""
+        self.listening.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self.listening.recv(8192)
+
+
+def wait_for_line(log: Path, text: str) -> None:
+    """Wait until the log holds the text."""
+    end = time.monotonic() + PATIENCE_S
+    while text not in log.read_text():
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.05)
+
 
 @contextmanager
-def service(config: Path, systemd: Systemd, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def service(
+    config: Path, systemd: Systemd, log: Path, *, module: str = "langidd", **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
+        **variables,
         "NOTIFY_SOCKET": systemd.listening.getsockname(),
         "WATCHDOG_USEC": "2000000",
     }
     environment.pop("WATCHDOG_PID", None)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "langidd", "run", "--config", config],
+            [sys.executable, "-m", module, "run", "--config", config],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
         )
@@ -117,6 +147,90 @@ def test_a_life_under_systemd(stock_model: Path, tmp_path: Path, systemd: System
         assert status == ("not all went out" in log.read_text())
     assert PASSWORD not in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_the_watchdog_is_not_fed_while_a_model_fails_on_every_window(
+    stock_model: Path, tmp_path: Path, systemd: Systemd
+):
+    config, log, switch = tmp_path / "config.toml", tmp_path / "log", tmp_path / "fails"
+    config.write_text(configuration(stock_model, "hall"))
+    with service(
+        config, systemd, log, module="tests.support.faulty_model", FAULTY_MODEL=str(switch)
+    ):
+        systemd.wait_for("STATUS", "1 of 1 sources live")
+        systemd.wait_for("WATCHDOG")
+        switch.touch()
+        systemd.wait_for("STATUS", "the model failed on each of the last")
+        wait_for_line(log, "the watchdog is not fed")
+        systemd.forget()
+        # Well over what systemd waits for, which is 2 s: it would restart langidd here.
+        assert not systemd.said_within(3.0, "WATCHDOG")
+        switch.unlink()
+        systemd.wait_for("WATCHDOG")
+        wait_for_line(log, "windows are scored again")
+
+
+def test_a_silent_pipe_and_a_camera_that_is_down_are_no_reason_to_restart(
+    stock_model: Path, tmp_path: Path, systemd: Systemd
+):
+    config, log = tmp_path / "config.toml", tmp_path / "log"
+    config.write_text(
+        f'[model]\npath = "{stock_model}"\nthreads = 1\n'
+        '[[sources]]\nname = "pipe"\nfile = "-"\nrealtime = true\nstall_s = 1\n'
+        '[[sources]]\nname = "gate"\nrtsp = "rtsp://127.0.0.1:9/none"\n'
+    )
+    with service(config, systemd, log) as process:
+        assert process.stdin is not None
+        process.stdin.write(bytes(2 * 16_000 * 3))
+        process.stdin.flush()
+        wait_for_line(log, "pipe: stalled")
+        systemd.forget()
+        # Several times the watchdog's 2 s.
+        deadline = time.monotonic() + 8.0
+        while time.monotonic() < deadline:
+            systemd.wait_for("WATCHDOG", within_s=2.0)
+        assert "the watchdog is not fed" not in log.read_text()
+
+
+def test_a_reload_during_the_start_is_done_after_it(
+    stock_model: Path, tmp_path: Path, systemd: Systemd
+):
+    config, log = tmp_path / "config.toml", tmp_path / "log"
+    config.write_text(configuration(stock_model, "hall"))
+    with service(config, systemd, log) as process:
+        wait_for_line(log, "langidd")
+        config.write_text(configuration(stock_model, "hall", "attic"))
+        process.send_signal(signal.SIGHUP)
+        systemd.wait_for("RELOADING")
+        systemd.wait_for("READY")
+        systemd.wait_for("STATUS", "2 of 2 sources live")
+        assert "the configuration was read again: 2 sources" in log.read_text()
+        assert "stays as it was" not in log.read_text()
+
+
+def test_a_reload_changes_what_is_logged_and_how(
+    stock_model: Path, tmp_path: Path, systemd: Systemd
+):
+    config, log = tmp_path / "config.toml", tmp_path / "log"
+    config.write_text(configuration(stock_model, "hall"))
+    with service(config, systemd, log) as process:
+        systemd.wait_for("READY")
+        config.write_text(
+            configuration(stock_model, "hall") + '[log]\nlevel = "debug"\nformat = "json"\n'
+        )
+        process.send_signal(signal.SIGHUP)
+        wait_for_line(log, "the configuration was read again")
+        lines = [line for line in log.read_text().splitlines() if "was read again" in line]
+        assert json.loads(lines[-1])["level"] == "info"
+        config.write_text(configuration(stock_model, "hall") + '[log]\nlevel = "warning"\n')
+        process.send_signal(signal.SIGHUP)
+        systemd.wait_for("RELOADING")
+        systemd.wait_for("READY")
+        before = log.read_text().count("was read again")
+        process.send_signal(signal.SIGHUP)
+        systemd.wait_for("RELOADING")
+        systemd.wait_for("READY")
+        assert log.read_text().count("was read again") == before == 1, "only warnings and worse"
 
 
 def test_an_end_before_the_beginning_is_at_once(stock_model: Path, tmp_path: Path):

@@ -58,7 +58,7 @@ def test_exposure(drop_ins: list[str], most: float, tmp_path: Path):
 
 
 def test_the_repository_shows_the_units_that_are_shipped():
-    assert (ROOT / "systemd").resolve() == (ROOT / "langidd" / "systemd").resolve()
+    assert (ROOT / "systemd").resolve() == (ROOT / "langidd" / "service" / "unit").resolve()
 
 
 def test_every_drop_in_says_why():

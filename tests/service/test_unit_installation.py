@@ -74,7 +74,7 @@ def test_the_example_works_at_once(tmp_path: Path):
 def test_a_dry_run_writes_nothing_and_says_the_same(tmp_path: Path):
     lines = run("install", "--root", str(tmp_path), "--dry-run", "--internet")
     assert list(tmp_path.iterdir()) == []
-    assert lines[0].startswith("nothing is done")
+    assert lines[0].startswith("dry run")
     assert lines[1:] == run("install", "--root", str(tmp_path), "--internet")
     lines = run("uninstall", "--root", str(tmp_path), "--dry-run")
     assert f"removed {tmp_path / UNIT}" in lines
@@ -87,8 +87,8 @@ def test_a_second_time_changes_nothing(tmp_path: Path):
     before = everything(tmp_path)
     lines = run("install", "--root", str(tmp_path))
     assert everything(tmp_path) == before
-    assert f"kept {tmp_path / CONFIG} as it is" in lines
-    assert f"there already: {tmp_path / UNIT}" in lines
+    assert f"kept {tmp_path / CONFIG}" in lines
+    assert f"unchanged: {tmp_path / UNIT}" in lines
 
 
 def test_an_old_unit_is_replaced(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_uninstall_leaves_what_is_a_persons(tmp_path: Path):
     mine.write_text("[Service]\nNice=5\n")
     lines = run("uninstall", "--root", str(tmp_path))
     assert set(everything(tmp_path)) == {CONFIG, f"{DROP_INS}/mine.conf"}
-    assert f"kept {tmp_path / DROP_INS}: it holds drop-ins of somebody else" in lines
+    assert f"kept {tmp_path / DROP_INS}: it holds other drop-ins" in lines
     mine.unlink()
     run("uninstall", "--root", str(tmp_path))
     assert not (tmp_path / DROP_INS).exists()

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langidd.speech.segmenter import Segmenter
-from langidd.speech.vad import FRAME_SAMPLES, voice_activity
+from langidd.speech.vad import FRAME_SAMPLES
+from langidd.speech.vad_worker import VadWorker
 from langidd.types import SAMPLE_RATE, Chunk, Pause, Speech
 
 if TYPE_CHECKING:
@@ -23,13 +24,17 @@ START = 1_700_000_000.0
 
 
 class Loud:
-    """A detector that a test can steer: a frame is speech when it is loud."""
+    """Voice activity that a test can steer: a frame is speech when it is loud."""
 
-    def speech(self, frame: npt.NDArray[np.float32]) -> bool:
-        return bool(np.abs(frame).mean() > 0.25)
+    def __init__(self) -> None:
+        self._rest = np.empty(0, np.float32)
 
-    def reset(self) -> None:
-        """Has no memory."""
+    def voiced(self, chunk: Chunk) -> npt.NDArray[np.bool_]:
+        sound = chunk.samples if chunk.gap else np.concatenate([self._rest, chunk.samples])
+        whole = len(sound) // FRAME_SAMPLES * FRAME_SAMPLES
+        self._rest = sound[whole:]
+        loudness: npt.NDArray[np.float32] = np.abs(sound[:whole]).reshape(-1, FRAME_SAMPLES)
+        return loudness.mean(axis=1) > 0.25
 
 
 def _chunks(sound: npt.NDArray[np.float32], sizes: list[int]) -> list[Chunk]:
@@ -42,8 +47,20 @@ def _chunks(sound: npt.NDArray[np.float32], sizes: list[int]) -> list[Chunk]:
 
 
 def _segment(sound: npt.NDArray[np.float32], sizes: list[int]) -> list[Speech | Pause]:
-    segmenter = Segmenter(Loud())
-    found = [item for chunk in _chunks(sound, sizes) for item in segmenter.push(chunk)]
+    segmenter, loud = Segmenter(), Loud()
+    found = [
+        item
+        for chunk in _chunks(sound, sizes)
+        for item in segmenter.push(chunk, loud.voiced(chunk))
+    ]
+    return found + segmenter.flush()
+
+
+async def _segments(engine: Engine, some: list[Chunk]) -> list[Speech | Pause]:
+    segmenter, worker = Segmenter(), VadWorker()
+    voice = worker.open(engine, 2, 0.5)
+    found = [item for chunk in some for item in segmenter.push(chunk, await voice.voiced(chunk))]
+    worker.close()
     return found + segmenter.flush()
 
 
@@ -64,7 +81,7 @@ def _pauses(found: list[Speech | Pause]) -> list[float]:
     return [time - START for pause in pauses for time in (pause.start, pause.end)]
 
 
-def test_a_stretch_keeps_short_silence_and_a_little_sound_around_it() -> None:
+def test_a_segment_keeps_short_silence_and_a_little_sound_around_it() -> None:
     sound = _sound((2, 0), (1, 0.5), (0.3, 0), (1, 0.5), (2, 0))
     found = _segment(sound, [1600])
     is_first = [item for item in found if isinstance(item, Speech) and item.is_first]
@@ -79,17 +96,30 @@ def test_a_click_is_not_speech() -> None:
     assert all(isinstance(item, Pause) for item in found)
 
 
-def test_a_gap_ends_the_stretch_and_is_told() -> None:
-    segmenter = Segmenter(Loud())
+def test_a_gap_ends_the_segment_and_is_reported() -> None:
+    segmenter, loud = Segmenter(), Loud()
     sound = _sound((1, 0.5))
-    segmenter.push(Chunk(sound, START))
-    found = segmenter.push(Chunk(sound, START + 7.0, gap=True))
+    first, second = Chunk(sound, START), Chunk(sound, START + 7.0, gap=True)
+    segmenter.push(first, loud.voiced(first))
+    found = segmenter.push(second, loud.voiced(second))
     assert any(isinstance(item, Speech) and item.is_last for item in found)
     gaps = [item for item in found if isinstance(item, Pause) and item.gap]
     assert [(gap.start, gap.end) for gap in gaps] == [(START + 1.0, START + 7.0)]
     later = [item for item in found if isinstance(item, Speech) and item.start >= START + 7.0]
     assert later
     assert later[0].is_first
+
+
+def test_a_clock_that_is_set_is_a_gap_in_the_new_clocks_time() -> None:
+    segmenter, loud = Segmenter(), Loud()
+    sound = _sound((1, 0.5))
+    first = Chunk(sound, START)
+    second = Chunk(sound, START - 3_600.0 + 1.5, gap=True, clock_step_s=-3_600.0)
+    segmenter.push(first, loud.voiced(first))
+    found = segmenter.push(second, loud.voiced(second))
+    assert [item for item in found if isinstance(item, Pause) and item.gap] == [
+        Pause(START - 3_599.0, START - 3_598.5, gap=True, clock_step_s=-3_600.0)
+    ]
 
 
 def test_silence_is_reported_once_a_second_without_a_hole() -> None:
@@ -127,7 +157,7 @@ def test_chunk_sizes_change_nothing(levels: list[tuple[float, float]], sizes: li
         st.tuples(st.floats(0.05, 1.5), st.sampled_from([0.0, 0.5])), min_size=1, max_size=8
     )
 )
-def test_every_loud_frame_of_a_stretch_is_in_it_once(levels: list[tuple[float, float]]) -> None:
+def test_every_loud_frame_of_a_segment_is_in_it_once(levels: list[tuple[float, float]]) -> None:
     sound = _sound(*levels)
     for item in _segment(sound, [4800]):
         if isinstance(item, Speech) and len(item.samples):
@@ -136,12 +166,10 @@ def test_every_loud_frame_of_a_stretch_is_in_it_once(levels: list[tuple[float, f
 
 
 @pytest.mark.parametrize("engine", ["webrtc", "silero", "both"])
-def test_real_speech_is_found_and_its_silence_is_not(
+async def test_real_speech_is_found_and_its_silence_is_not(
     engine: Engine, conversation: npt.NDArray[np.float32]
 ) -> None:
-    segmenter = Segmenter(voice_activity(engine, 2, 0.5))
-    found = [item for chunk in _chunks(conversation, [1600]) for item in segmenter.push(chunk)]
-    found += segmenter.flush()
+    found = await _segments(engine, _chunks(conversation, [1600]))
     seconds = len(_speech(found)) / SAMPLE_RATE
     # The recording holds 27.9 s of clips, with the speakers' own pauses, in 31 s.
     assert 18 < seconds < 30
@@ -152,16 +180,11 @@ def test_real_speech_is_found_and_its_silence_is_not(
 
 @pytest.mark.parametrize("engine", ["silero", "both"])
 @pytest.mark.parametrize("kind", ["silence", "white noise", "hum"])
-def test_what_is_not_a_voice_is_not_speech(engine: Engine, kind: str) -> None:
+async def test_what_is_not_a_voice_is_not_speech(engine: Engine, kind: str) -> None:
     time = np.arange(60 * SAMPLE_RATE) / SAMPLE_RATE
     noise = np.random.default_rng(0).standard_normal(len(time))
     hum = sum(0.3 / k * np.sin(2 * np.pi * 50 * k * time) for k in range(1, 8))
     sound = {"silence": 0 * time, "white noise": 0.1 * noise, "hum": hum + 1e-3 * noise}[kind]
-    segmenter = Segmenter(voice_activity(engine, 2, 0.5))
-    found = [
-        item
-        for chunk in _chunks(sound.astype(np.float32), [FRAME_SAMPLES * 4])
-        for item in segmenter.push(chunk)
-    ]
+    found = await _segments(engine, _chunks(sound.astype(np.float32), [FRAME_SAMPLES * 4]))
     spoken = sum(len(item.samples) for item in found if isinstance(item, Speech)) / SAMPLE_RATE
     assert spoken < 0.6, "at most a blip in a minute"

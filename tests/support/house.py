@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +10,7 @@ from tests.support.killable_camera import Camera
 from tests.support.langidd_under_fault import Langidd
 from tests.support.mosquitto_process import Mosquitto
 from tests.support.recording import write_recording
+from tests.support.small_disk import fill, mounted, remount, unmount
 from tests.support.tiny_model import write_tiny_model
 from tests.support.witness import Witness
 
@@ -28,17 +27,6 @@ persistence false
 max_inflight_messages 0
 max_queued_messages 0
 """
-
-
-def fill(disk: Path) -> None:
-    """Write until the disk is full."""
-    with (disk / "filler").open("ab", buffering=0) as file:
-        for size in (65_536, 4_096, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
 
 
 class House:
@@ -137,16 +125,17 @@ format = "human"
     def empty_disk(self) -> None:
         (self.state / "filler").unlink()
 
+    def make_disk_read_only(self) -> None:
+        remount(self.state, "ro")
+
+    def make_disk_writable(self) -> None:
+        remount(self.state, "rw")
+
     def _mount(self, stack: AsyncExitStack) -> None:
         """Put the outbox on a small disk of its own, where we may."""
-        if os.geteuid() != 0:
-            return
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(self.state)]
-        if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+        if mounted(self.state, DISK_MIB):
             self.disk_is_small = True
-            stack.callback(
-                subprocess.run, ["umount", "-l", str(self.state)], capture_output=True, check=False
-            )
+            stack.callback(unmount, self.state)
 
     async def _end_langidd(self) -> None:
         if self.langidd.process.returncode is None:

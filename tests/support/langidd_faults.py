@@ -16,6 +16,8 @@ from tests.support.house import STALL_S
 from tests.support.outcome import ANSWER_S, ATTEMPT_S, DISK_RETRY_S, START_S, Outcome, allowed_s
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.house import House
 
 CANNOT_WRITE = "the outbox cannot be written"
@@ -118,8 +120,7 @@ async def langidd_killed(house: House, hold_s: float) -> Outcome:
     house.proxy.refuse()
     await asyncio.sleep(hold_s)
     # The newest may be on its way to the disk; those before it are there.
-    while (await langidd.metric("langidd_outbox_events"))[""] < 3:  # noqa: ASYNC110 - over HTTP
-        await asyncio.sleep(0.2)
+    await _events_wait(house, 3)
     await langidd.end(signal.SIGKILL)
     waiting = outbox_identifiers(house.state)
     assert waiting, "nothing waited on disk"
@@ -127,9 +128,7 @@ async def langidd_killed(house: House, hold_s: float) -> Outcome:
     healed = time.monotonic()
     await langidd.start()
     came = await house.witness.next_event(healed, 120)
-    await house.witness.until(
-        lambda: waiting <= {seen.event["id"] for seen in house.witness.seen}, 60
-    )
+    await house.witness.until(lambda: waiting <= house.witness.identifiers, 60)
     return Outcome(
         "langidd: SIGKILL with events in the outbox", "langidd", began, healed - began,
         came - healed, START_S, f"{len(waiting)} events waited",
@@ -156,7 +155,7 @@ async def langidd_restarted(house: House, _hold_s: float) -> Outcome:
     await house.langidd.start()
     came = await house.witness.next_event(ended, 120)
     return Outcome(
-        "langidd: SIGTERM, started again", "langidd", began, ended - began, came - ended, START_S
+        "langidd: SIGTERM, restarted", "langidd", began, ended - began, came - ended, START_S
     )
 
 
@@ -180,4 +179,102 @@ async def langidd_frozen(house: House, hold_s: float) -> Outcome:
     )
 
 
+async def _outbox_shut(
+    house: House,
+    hold_s: float,
+    kind: str,
+    shut: Callable[[], object],
+    reopen: Callable[[], object],
+) -> Outcome:
+    """Start langidd while its outbox cannot be opened, with events in it, and no broker.
+
+    Each event must reach the witness: those on disk, and those made meanwhile.
+    """
+    langidd, began = house.langidd, time.monotonic()
+    house.proxy.refuse()
+    await _events_wait(house, 3)
+    assert await langidd.end() == 0
+    on_disk = outbox_identifiers(house.state)
+    assert on_disk, "nothing waited on disk"
+    shut()
+    try:
+        await langidd.start()
+        await langidd.logged(CANNOT_WRITE, since=began)
+        await asyncio.sleep(hold_s)
+        in_memory = await _events_wait(house, 3)
+        assert (await langidd.metric("langidd_outbox_durable"))[""] == 0
+        before = house.witness.identifiers
+    finally:
+        reopen()
+    await house.proxy.heal()
+    healed = time.monotonic()
+    limit_s = allowed_s(healed - began)
+    came = await house.witness.next_event(healed, 3 * limit_s + 60)
+    await house.witness.until(
+        lambda: (
+            on_disk <= house.witness.identifiers
+            and len(house.witness.identifiers - before - on_disk) >= in_memory
+        ),
+        60,
+    )
+    assert (await langidd.metric("langidd_outbox_dropped"))[""] == 0
+    return Outcome(
+        f"outbox: {kind} at the start", "langidd", began, healed - began, came - healed, limit_s,
+        f"{len(on_disk)} events waited on disk, {in_memory:.0f} in memory",
+    )  # fmt: skip
+
+
+async def _events_wait(house: House, number: int) -> float:
+    """Wait until so many events wait for the broker; how many there are then."""
+    while True:
+        waiting = (await house.langidd.metric("langidd_outbox_events"))[""]
+        if waiting >= number:
+            return waiting
+        await asyncio.sleep(0.2)
+
+
+async def outbox_locked(house: House, hold_s: float) -> Outcome:
+    """Another program has the file, as a backup does."""
+    lock = sqlite3.connect(house.state / "outbox.sqlite3", isolation_level=None)
+
+    def shut() -> None:
+        lock.execute("PRAGMA locking_mode=EXCLUSIVE")
+        lock.execute("BEGIN EXCLUSIVE")
+
+    return await _outbox_shut(house, hold_s, "locked", shut, lock.close)
+
+
+async def outbox_full(house: House, hold_s: float) -> Outcome:
+    """Not a byte is left on its disk."""
+    return await _outbox_shut(house, hold_s, "disk full", house.fill_disk, house.empty_disk)
+
+
+async def outbox_read_only(house: House, hold_s: float) -> Outcome:
+    """Its file system is read-only, as after a fault of the disk."""
+    return await _outbox_shut(
+        house, hold_s, "read-only", house.make_disk_read_only, house.make_disk_writable
+    )
+
+
+async def model_failing(house: House, hold_s: float) -> Outcome:
+    """The model fails on every window: not ready, and said so; then it works again."""
+    langidd, began = house.langidd, time.monotonic()
+    langidd.break_model()
+    try:
+        await langidd.until(lambda: "the model failed on each" in langidd.reasons, 60)
+        await asyncio.sleep(hold_s)
+    finally:
+        langidd.mend_model()
+    healed = time.monotonic()
+    well = await langidd.until(
+        lambda: langidd.looked_at > healed and "the model failed" not in langidd.reasons, 60
+    )
+    came = await house.witness.next_event(healed, 60)
+    return Outcome(
+        "model: fails on every window", "model", began, healed - began,
+        max(well, came) - healed, ATTEMPT_S,
+    )  # fmt: skip
+
+
 LANGIDD_FAULTS = (langidd_killed, langidd_killed_at_work, langidd_restarted, langidd_frozen)
+OUTBOX_FAULTS = (outbox_locked, outbox_full, outbox_read_only)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PATIENCE_S = 90.0
+PATIENCE_S = 45.0
 """For a busy machine that loads a model; nothing waits this long where all is well."""
 
 

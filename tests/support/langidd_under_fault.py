@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLOCK = Path(__file__).parent / "clock"
-PATIENCE_S = 300.0
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 90.0
 """For a busy machine that loads a model; nothing waits this long where all is well."""
 LOOK_S = 0.2
-"""Seconds between two looks at /healthz."""
+"""Seconds between two looks at /readyz."""
 
 
 class Langidd:
@@ -36,10 +37,11 @@ class Langidd:
         self.log: list[tuple[float, str]] = []
         self.health: dict[str, Any] = {}
         self.looked_at = 0.0
-        """When the last answer came from /healthz (monotonic)."""
+        """When the last answer came from /readyz (monotonic)."""
         self.live_since: dict[str, float] = {}
         """For each source that is live, since when (monotonic, to a look's interval)."""
         self._clock = directory / "clock"
+        self._model_fails = directory / "model-fails"
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.set_clock(0.0)
@@ -48,13 +50,19 @@ class Langidd:
         """Start it; returns when the model is warm and the sources were started."""
         began = time.monotonic()
         self.health = {}
+        places = [str(CLOCK), str(ROOT), os.environ.get("PYTHONPATH", "")]
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "langidd", "run", "--config", str(self.config),
+            sys.executable, "-m", "tests.support.faulty_model", "run", "--config", str(self.config),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=2**22,
             env=os.environ
-            | {"PYTHONPATH": str(CLOCK), "FAULTY_CLOCK": str(self._clock), "OMP_NUM_THREADS": "1"},
+            | {
+                "PYTHONPATH": os.pathsep.join(places),
+                "FAULTY_CLOCK": str(self._clock),
+                "FAULTY_MODEL": str(self._model_fails),
+                "OMP_NUM_THREADS": "1",
+            },
         )  # fmt: skip
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._look())]
         await self.logged("ready:", since=began)
@@ -75,6 +83,18 @@ class Langidd:
         fresh = self._clock.with_suffix(".new")
         fresh.write_text(str(off_s), encoding="ascii")
         fresh.replace(self._clock)
+
+    def break_model(self) -> None:
+        """Make the model fail on every window."""
+        self._model_fails.touch()
+
+    def mend_model(self) -> None:
+        self._model_fails.unlink()
+
+    @property
+    def reasons(self) -> str:
+        """Why it was not ready at the last look; empty where it was."""
+        return "; ".join(self.health.get("reasons", ["no answer yet"]))
 
     async def until(self, true: Callable[[], object], within_s: float = PATIENCE_S) -> float:
         """Wait for a line or a look that makes it true; returns when. Raises TimeoutError."""
@@ -129,7 +149,7 @@ class Langidd:
     async def _look(self) -> None:
         while True:
             try:
-                self.health = json.loads(await asyncio.to_thread(self._fetch, "healthz"))
+                self.health = json.loads(await asyncio.to_thread(self._fetch, "readyz"))
                 self.looked_at = time.monotonic()
                 self._note_live()
                 self._news.set()

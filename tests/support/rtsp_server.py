@@ -3,7 +3,7 @@
 Run by Debian's own Python, which has `gi`: needs gir1.2-gst-rtsp-server-1.0,
 python3-gi, gstreamer1.0-plugins-{base,good,bad} and gstreamer1.0-libav.
 
-    /usr/bin/python3 tests/sources/rtsp_server.py --stream /uz=speech.ogg:opus \
+    /usr/bin/python3 tests/support/rtsp_server.py --stream /uz=speech.ogg:opus \
         --stream /cam=speech.ogg:aac+h264 --stream /mute=-:h264 --user admin:secret
 
 A stream is MOUNT=FILE:CODECS; CODECS is one of aac, opus, mulaw, alaw, pcm, with or

@@ -83,9 +83,14 @@ class Witness:
         await self.until(lambda: self.seen and self.seen[-1].at > after, within_s)
         return next(seen.at for seen in self.seen if seen.at > after)
 
+    @property
+    def identifiers(self) -> set[str]:
+        """The events that came."""
+        return {seen.event["id"] for seen in self.seen}
+
     def lost(self) -> list[int]:
         """Sequences between the first and the last that never came."""
-        numbers = {seen.event["sequence"] for seen in self.seen}
+        numbers = {seen.event["sequence"] for seen in self._numbered()}
         if not numbers:
             return []
         return sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)
@@ -103,20 +108,24 @@ class Witness:
     def reused(self) -> list[int]:
         """Sequences that two different events had."""
         identifiers: dict[int, set[str]] = {}
-        for seen in self.seen:
+        for seen in self._numbered():
             identifiers.setdefault(seen.event["sequence"], set()).add(seen.event["id"])
         return sorted(number for number, found in identifiers.items() if len(found) > 1)
 
     def out_of_order(self) -> int:
         """First arrivals that came after a later event's."""
         highest, late, known = 0, 0, set()
-        for seen in self.seen:
+        for seen in self._numbered():
             number = seen.event["sequence"]
             if number not in known:
                 known.add(number)
                 late += number < highest
                 highest = max(highest, number)
         return late
+
+    def _numbered(self) -> list[Seen]:
+        """Events with a sequence: one that was made while the outbox was shut has none."""
+        return [seen for seen in self.seen if seen.event.get("sequence") is not None]
 
     def _take(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         seen = Seen(time.monotonic(), json.loads(message.payload), message.topic)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from langidd.model.calibration import window_probabilities
-from langidd.types import Calibration, Scores, Span, Temperatures
+from langidd.model.calibration import calibrated_probabilities
+from langidd.types import Calibration, Span, Temperatures
 from langidd_training.evaluation.figures import balanced_elsewhere
 from langidd_training.evaluation.metrics import (
     auroc,
@@ -105,7 +105,7 @@ def test_the_figures_and_the_decider_have_the_same_probabilities(
     chance = calibrated(logits, seconds, calibration)
     for row, own, duration_s in zip(chance, logits, seconds, strict=True):
         span = Span("x", 0, 10.0, 10.0 + float(duration_s), float(duration_s), 0, is_first=True)
-        heard = window_probabilities(Scores(span, own), calibration)
+        heard = calibrated_probabilities(own, span.duration_s, calibration)
         assert [heard[label] for label in labels] == pytest.approx(row.tolist(), abs=1e-9)
         assert sum(heard.values()) == pytest.approx(1)
 

@@ -64,8 +64,8 @@ def real_speech(speech: Path):
     return found.passages[0].samples[: 3 * RATE]
 
 
-def test_speech_is_found_in_its_silence(speech: Path, tmp_path: Path):
-    voice = real_speech(speech)
+def test_speech_is_found_in_its_silence(corpora: Path, tmp_path: Path):
+    voice = real_speech(corpora)
     silence = np.zeros(RATE, np.float32)
     clips = [("a", np.concatenate([silence, voice, silence])), ("b", np.zeros(RATE))]
     found = read_passages([corpus(tmp_path, clips)], ["uz", "ru", "en"])
@@ -84,12 +84,12 @@ def test_broken_clips_are_counted(tmp_path: Path):
     assert (found.passages, found.dropped) == ([], {"broken": 1})
 
 
-def test_a_limit_takes_all_speakers_before_a_second_clip_of_one(speech: Path):
-    found = read_passages([speech / "en"], ["uz", "ru", "en"], limit=8)
+def test_a_limit_takes_all_speakers_before_a_second_clip_of_one(corpora: Path):
+    found = read_passages([corpora / "en"], ["uz", "ru", "en"], limit=8)
     assert len(found.passages) <= 8
     assert len({heard.speaker for heard in found.passages}) == len(found.passages)
 
 
 def test_a_split_that_is_not_there_is_said_in_one_line(speech: Path):
-    with pytest.raises(LangiddError, match=r"no clip in the split 'test'; name another"):
+    with pytest.raises(LangiddError, match=r"no recordings in the split 'test'"):
         read_passages([speech / "uz"], ["uz"], split="test")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 from langidd.errors import ConfigError
+from langidd_training.cli import app
 from langidd_training.data.corpus import Clip, read_corpora, refuse_shared_speakers
 from langidd_training.data.decoding import decode, only_speech
 from langidd_training.data.prepare import Preparation, prepare
 from langidd_training.data.store import Store
+from langidd_training.fit.presets import recipe
+from langidd_training.fit.train import build_trainer
+from tests.conftest import DEMO_RECORDING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +30,9 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="module")
-def spoken(speech: Path) -> np.ndarray:
+def spoken(corpora: Path) -> np.ndarray:
     """Five seconds of a real voice."""
-    clips = [clip for clip in read_corpora([speech / "uz"], LANGUAGES) if clip.split == "dev"]
+    clips = [clip for clip in read_corpora([corpora / "uz"], LANGUAGES) if clip.split == "dev"]
     for clip in clips:
         samples = decode(clip.path)
         if len(only_speech(samples)) > 5 * RATE:
@@ -43,8 +49,8 @@ def manifest(directory: Path, rows: list[tuple[str, str, str, str]]) -> Path:
     return table
 
 
-def test_common_voice_directories_give_clips_with_their_class_and_corpus(speech: Path):
-    clips = read_corpora([speech], LANGUAGES)
+def test_common_voice_directories_give_clips_with_their_class_and_corpus(corpora: Path):
+    clips = read_corpora([corpora], LANGUAGES)
     assert {clip.language for clip in clips} == {*LANGUAGES, "other"}
     assert {clip.split for clip in clips} == {"train", "dev"}
     assert {clip.locale for clip in clips if clip.language == "other"} >= {"tr", "de", "kk", "tk"}
@@ -137,3 +143,50 @@ def test_several_processes_give_what_one_gives(tmp_path: Path, speech: Path):
     one, two = (tmp_path / name / "audio.i16" for name in ("1", "2"))
     assert one.read_bytes() == two.read_bytes()
     assert (tmp_path / "1" / "clips.tsv").read_text() == (tmp_path / "2" / "clips.tsv").read_text()
+
+
+@pytest.fixture
+def german_and_kazakh(tmp_path: Path) -> Path:
+    for language in ("de", "kk"):
+        place = tmp_path / "cv" / language
+        (place / "clips").mkdir(parents=True)
+        for split in ("train", "dev"):
+            (place / f"{split}.tsv").write_text(
+                f"client_id\tpath\tlocale\n{language}-{split}\t{split}.ogg\t{language}\n"
+            )
+            shutil.copy(DEMO_RECORDING, place / "clips" / f"{split}.ogg")
+    return tmp_path / "cv"
+
+
+def test_the_directories_name_the_languages_where_nobody_does(
+    german_and_kazakh: Path, tmp_path: Path
+):
+    made = CliRunner().invoke(
+        app, ["prepare", "x", "--data", str(german_and_kazakh), "--runs", str(tmp_path)]
+    )
+    assert made.exit_code == 0, made.output
+    assert Store(tmp_path / "x").languages == ("de", "kk")
+
+
+def test_languages_that_the_data_lacks_are_named(german_and_kazakh: Path, tmp_path: Path):
+    data = ["--data", str(german_and_kazakh), "--runs", str(tmp_path), "--workers", "1"]
+    said = CliRunner().invoke(app, ["prepare", "x", *data, "--languages", "uz,ru,de"])
+    assert said.exit_code == 2
+    assert "no clip in uz, ru; the languages there are de, kk" in said.stderr
+    assert not (tmp_path / "x" / "clips.tsv").exists()
+
+
+def test_a_model_is_never_trained_to_name_what_it_did_not_hear(
+    german_and_kazakh: Path, tmp_path: Path
+):
+    CliRunner().invoke(
+        app, ["prepare", "x", "--data", str(german_and_kazakh), "--runs", str(tmp_path)]
+    )
+    with pytest.raises(ConfigError, match=r"no clip in uz, ru, en; .* de, kk"):
+        build_trainer(
+            Store(tmp_path / "x"),
+            tmp_path,
+            checkpoint="none",
+            languages=("uz", "ru", "en"),
+            recipe=recipe("default"),
+        )

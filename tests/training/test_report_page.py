@@ -84,7 +84,7 @@ def test_page_and_card_say_the_same_figures(evaluation: Path, tmp_path: Path):
     )
     assert {path.name for path in written} == {
         *("report.html", "README.md", "lengths.png", "confusion.png", "reliability.png"),
-        *("unknown.png", "langidd_training.png", "example.png"),
+        *("unknown.png", "training.png", "example.png"),
     }
     page, card = (out / "report.html").read_text(), (out / "README.md").read_text()
     accuracy = json.loads((evaluation / "evaluation.json").read_text())["lengths"]["clips"]["3"]

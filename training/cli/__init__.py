@@ -5,11 +5,9 @@ What does the work is imported inside the commands, so that `--help` needs no to
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from langidd.errors import LangiddError
+from langidd.cli import OneLineErrors
 from langidd_training.cli.measure import register as register_measuring
 from langidd_training.cli.score import score
 from langidd_training.cli.train import register as register_training
@@ -17,6 +15,8 @@ from langidd_training.cli.tune import tune
 
 app = typer.Typer(
     name="langidd-train",
+    cls=OneLineErrors,
+    pretty_exceptions_enable=False,
     no_args_is_help=True,
     add_completion=False,
 )
@@ -34,9 +34,5 @@ app.command()(tune)
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line, and exit code 1."""
-    try:
-        app()
-    except LangiddError as error:
-        typer.echo(f"langidd-train: {error}", err=True)
-        sys.exit(1)
+    """Run the command line; an error of ours is one line, and exit status 2."""
+    app()

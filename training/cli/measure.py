@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,9 @@ from langidd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+LONGEST_S = 30.0
+"""Whisper's context."""
 
 
 def register(app: typer.Typer) -> None:
@@ -109,7 +113,19 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     model: Annotated[
         str, typer.Option(help="Checkpoint: a bundled name, a directory, a hub name.")
     ] = "uz-ru-en",
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    split: Annotated[
+        str, typer.Option(help="dev, test or any other NAME.tsv beside the clips.")
+    ] = "dev",
+    seconds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1,2,3,5",
+            help="Only these lengths, short clips of a voice joined, voices weighing the same.",
+        ),
+    ] = None,
+    as_json: Annotated[  # noqa: FBT002 - typer makes a flag of it
+        bool, typer.Option("--json", help="With --seconds: print the figures as one JSON object.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Directory for evaluation.json, .txt and scores.npz.")
     ] = None,
@@ -136,12 +152,16 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     Exits with 0 whether or not the bars are met: the table says which are.
     """
     from langidd_training.decisions.report import table_console
-    from langidd_training.evaluation.evaluate import Plan, reread
+    from langidd_training.evaluation.evaluate import CUTS_S, Plan, cut_name, reread
     from langidd_training.evaluation.evaluate import evaluate as ask
     from langidd_training.evaluation.figures import figures
-    from langidd_training.evaluation.results import write_results
-    from langidd_training.report.tables import show
+    from langidd_training.evaluation.results import rounded, write_results
+    from langidd_training.evaluation.voices import voice_figures
+    from langidd_training.report.tables import show, show_voices
 
+    lengths = _seconds(seconds)
+    if as_json and lengths is None:
+        raise typer.BadParameter("--json needs --seconds; the whole evaluation is written by --out")
     if (data is None) == (scores is None):
         raise typer.BadParameter("give either --data or --scores")
     plan = Plan(
@@ -153,15 +173,24 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
         context=_choice("context", context, "padded", "trimmed"),
         kind=_choice("kind", kind, "classifier", "tokens") or "auto",
         threads=threads,
-        conditions=not quick,
-        both_contexts=not quick,
-        checks=not quick,
+        cuts_s=lengths or CUTS_S,
+        clips_as_they_are=lengths is None,
+        conditions=not quick and lengths is None,
+        both_contexts=not quick and lengths is None,
+        checks=not quick and lengths is None,
     )
     evaluation = (
         ask(plan, lambda line: typer.echo(line, err=True))
         if scores is None
         else reread(model, scores)
     )
+    if lengths is not None:
+        by_cut = rounded(voice_figures(evaluation, [cut_name(each) for each in lengths]))
+        if as_json:
+            typer.echo(json.dumps(by_cut, ensure_ascii=False))
+        else:
+            show_voices(by_cut, table_console())
+        return
     found = figures(evaluation, split=split)
     found["limit"] = limit
     show(found, table_console())
@@ -169,6 +198,20 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
         write_results(out, found, evaluation.observations)
     if into is not None:
         write_results(into, found)
+
+
+def _seconds(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        lengths = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        lengths = ()
+    if not lengths or not all(0 < length <= LONGEST_S for length in lengths):
+        raise ConfigError(
+            f"--seconds {text}: give lengths of at most {LONGEST_S:g} s with commas between them"
+        )
+    return lengths
 
 
 def calibrate(  # noqa: PLR0917 - typer calls it by name

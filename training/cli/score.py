@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langidd.config import Settings
+    from langidd.service.stream import Rule
     from langidd.types import Calibration
-    from langidd_training.decisions.replay import Heard, Rule
+    from langidd_training.decisions.replay import ScoredRecording
     from langidd_training.decisions.truth import Truth as TruthOf
 
 Truth = Annotated[
@@ -125,9 +127,9 @@ def score(
             "log.level": log_level or "warning",
         },
     )
-    heard, truths, calibration = hear(recordings, truth, loaded, cache)
+    scored, truths, calibration = score_recordings(recordings, truth, loaded, cache)
     make_rule = _rule(rule, calibration, loaded, codes(languages))
-    results = tallies(Material(tuple(heard), tuple(truths), calibration), make_rule)
+    results = tallies(Material(tuple(scored), tuple(truths), calibration), make_rule)
     if as_json:
         typer.echo(json.dumps(as_object(results), ensure_ascii=False))
         return
@@ -146,40 +148,30 @@ def load(config: Path | None, flags: dict[str, Any]) -> Settings:
     return loaded
 
 
-def hear(
+def score_recordings(
     paths: Sequence[Path], truth: Path | None, settings: Settings, cache: Path | None
-) -> tuple[list[Heard], list[TruthOf], Calibration]:
-    """Hear all recordings, with a progress bar: what was heard, the truths, the calibration."""
-    from langidd.model.whisper import load_classifier
-    from langidd.model.whisper.torch_checkpoint import locate
+) -> tuple[list[ScoredRecording], list[TruthOf], Calibration]:
+    """Score all recordings, with a progress bar: the scores, the truths, the calibration."""
+    from langidd.model.registry import open_model
     from langidd_training.decisions.progress import progress_bar
-    from langidd_training.decisions.replay import Replay, model_hash, recordings
+    from langidd_training.decisions.replay import Replay, model_fingerprint, recordings
     from langidd_training.decisions.truth import find_truth, read_truth
 
     files = [file for path in paths for file in recordings(path)]
     if not files:
         raise ConfigError(f"score: no recordings in {', '.join(map(str, paths))}")
     truths = [read_truth(find_truth(file, truth), file.stem) for file in files]
-    classifier = load_classifier(
-        settings.model.path,
-        settings.model.device,
-        settings.model.context,
-        settings.model.threads,
-        cpu_fallback=settings.model.cpu_fallback,
-    )
-    replay = Replay(
-        classifier,
-        model_hash(Path(locate(settings.model.path))),
-        settings.vad,
-        settings.windows,
-        cache=cache,
-    )
-    heard = []
+    model = open_model(settings.model)
+    asyncio.run(model.start())
+    fingerprint = model_fingerprint(settings.model.path)
+    replay = Replay(model, fingerprint, settings.vad, settings.windows, cache=cache)
+    scored = []
     with progress_bar("recordings", len(files)) as advance:
         for file in files:
-            heard.append(replay.hear(file))
+            scored.append(replay.score(file))
             advance(1)
-    return heard, truths, classifier.calibration
+    asyncio.run(model.close())
+    return scored, truths, model.info().calibration
 
 
 def _rule(

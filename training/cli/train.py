@@ -11,10 +11,20 @@ import typer
 from langidd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from langidd_training.data.corpus import Clip
+    from langidd_training.data.store import Store
 
 RunName = Annotated[str, typer.Argument(help="Name of the run: its files are in RUNS/NAME.")]
 Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
+Languages = Annotated[
+    str | None,
+    typer.Option(
+        help="Languages the model is to name (uz,ru,en); all others are `other`. "
+        "Unset: those that the data's directories are named for."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,18 +42,15 @@ def revoice(  # noqa: PLR0917 - typer calls it by name
         list[Path],
         typer.Option(help="Common Voice directory or manifest (path, language, speaker, split)."),
     ],
-    languages: Annotated[
-        str, typer.Option(help="Languages the model is to name; all others are `other`.")
-    ] = "uz,ru,en",
+    languages: Languages = None,
     per_language: Annotated[int, typer.Option(help="Clips of each class.")] = 900,
     seed: Annotated[int, typer.Option(help="Draws clips and voices.")] = 17,
     workers: Annotated[int, typer.Option(help="Processes that work.")] = 2,
 ) -> None:
     """Give training clips of people other voices, by a vocoder (WORLD)."""
-    from langidd_training.data.corpus import read_corpora
     from langidd_training.synthesis.vocoder import write_corpus
 
-    clips = read_corpora(data, languages.split(","))
+    clips = _clips(data, languages)
     counts = write_corpus(clips, out, per_language=per_language, seed=seed, workers=workers)
     for language, count in counts.items():
         typer.echo(f"{language}\t{count}")
@@ -71,16 +78,13 @@ def prepare(  # noqa: PLR0917 - typer calls it by name
     ] = None,
     hub_clips: Annotated[int, typer.Option(help="First clips of each hub split.")] = 1_000,
     runs: Runs = Path("runs"),
-    languages: Annotated[
-        str, typer.Option(help="Languages the model is to name; all others are `other`.")
-    ] = "uz,ru,en",
+    languages: Languages = None,
     min_speech_s: Annotated[float, typer.Option(help="Drop clips with less speech.")] = 0.3,
     max_clip_s: Annotated[float, typer.Option(help="Keep so much of a clip.")] = 40.0,
     max_speaker_s: Annotated[float, typer.Option(help="Keep so much of a speaker.")] = 3600.0,
     workers: Annotated[int, typer.Option(help="Processes that decode.")] = 2,
 ) -> None:
     """Decode once, keep the speech, drop what is broken, silent or too short."""
-    from langidd_training.data.corpus import read_corpora
     from langidd_training.data.prepare import Preparation
     from langidd_training.data.prepare import prepare as run
 
@@ -91,11 +95,21 @@ def prepare(  # noqa: PLR0917 - typer calls it by name
     if not roots:
         raise ConfigError("nothing to prepare: give --data, --download or --hub")
     settings = Preparation(min_speech_s, max_clip_s, max_speaker_s, workers)
-    clips = read_corpora(roots, languages.split(","))
+    clips = _clips(roots, languages)
     result = run(clips, runs / name, settings)
     typer.echo(f"{result.kept} clips kept of {len(clips)}; dropped: {result.dropped or 'none'}")
     for part, seconds in sorted(result.seconds.items()):
         typer.echo(f"{part}\t{seconds / 60:.1f} min")
+
+
+def _clips(roots: Sequence[Path], languages: str | None) -> list[Clip]:
+    """Read the data; a language that is asked for and is not there is an error."""
+    from langidd_training.data.corpus import named_languages, read_corpora, require_languages
+
+    chosen = named_languages(roots) if languages is None else languages.split(",")
+    clips = read_corpora(roots, chosen)
+    require_languages(clips, chosen, ", ".join(map(str, roots)))
+    return clips
 
 
 def _downloaded(what: str, directory: Path) -> Path:
@@ -161,7 +175,7 @@ def train(  # noqa: PLR0917 - typer calls it by name
     ] = "",
     runs: Runs = Path("runs"),
     preset: Annotated[str, typer.Option(help="Recipe: default, or seed.")] = "default",
-    languages: Annotated[str, typer.Option(help="Languages the model is to name.")] = "uz,ru,en",
+    languages: Languages = None,
     steps: Annotated[int | None, typer.Option(help="Steps, instead of the recipe's.")] = None,
     eval_steps: Annotated[int | None, typer.Option(help="Steps from check to check.")] = None,
     seed: Annotated[int, typer.Option(help="Draws batches and new weights.")] = 1,
@@ -185,7 +199,7 @@ def train(  # noqa: PLR0917 - typer calls it by name
     chosen = recipe(preset, steps=steps, eval_steps=eval_steps)
     settings = {
         "checkpoint": checkpoint,
-        "languages": languages.split(","),
+        "languages": _named(store, languages),
         "recipe": chosen,
         "seed": seed,
         "start_seed": start_seed,
@@ -198,6 +212,10 @@ def train(  # noqa: PLR0917 - typer calls it by name
         typer.echo(str(look(trainer, search, directory / "search.json")))
         return
     typer.echo(str(run(store, directory, **settings)))
+
+
+def _named(store: Store, languages: str | None) -> list[str]:
+    return list(store.languages) if languages is None else languages.split(",")
 
 
 def average(  # noqa: PLR0917 - typer calls it by name
@@ -214,7 +232,7 @@ def average(  # noqa: PLR0917 - typer calls it by name
     ] = "openai/whisper-base",
     runs: Runs = Path("runs"),
     preset: Annotated[str, typer.Option(help="Recipe that they were trained with.")] = "default",
-    languages: Annotated[str, typer.Option(help="Languages that they name.")] = "uz,ru,en",
+    languages: Languages = None,
 ) -> None:
     """Average the weights of several runs of one start; RUNS/NAME/model is better than each."""
     from langidd_training.data.store import Store
@@ -224,12 +242,13 @@ def average(  # noqa: PLR0917 - typer calls it by name
     weights = dict(map(_weighted, run))
     if len(weights) < len(run):
         raise ConfigError("--run: a run is named twice; write NAME:2 to let it count twice")
+    store = Store(runs / data)
     packaged = together(
-        Store(runs / data),
+        store,
         {runs / one: weight for one, weight in weights.items()},
         runs / name,
         checkpoint=checkpoint,
-        languages=languages.split(","),
+        languages=_named(store, languages),
         recipe=recipe(preset),
     )
     typer.echo(str(packaged))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langidd.cli.flags import Compute, ConfigFile, LogLevel, Model, Set, assignments
-from langidd_training.cli.score import Cache, Truth, hear, load
+from langidd_training.cli.score import Cache, Truth, load, score_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +74,8 @@ def tune(
             "log.level": log_level or "warning",
         },
     )
-    heard, truths, calibration = hear(recordings, truth, loaded, cache)
-    material = Material(tuple(heard), tuple(truths), calibration)
+    scored, truths, calibration = score_recordings(recordings, truth, loaded, cache)
+    material = Material(tuple(scored), tuple(truths), calibration)
     naive = naive_points(material)
     candidates = [*PRESETS.items()]
     candidates += [(f"sample {index + 1}", one) for index, one in enumerate(draw(samples, seed))]
@@ -90,12 +90,11 @@ def tune(
     draw_picture(picture, swept, presets, naive)
     _show([*presets, *naive, *swept[:5]])
     for name, numbers in PRESETS.items():
-        plain = replace(numbers, confidence_slope=1.0, confidence_offset=0.0)
+        plain = replace(numbers, confidence_slope=1.0)
         results = tallies(material, lambda source, plain=plain: Decider(source, calibration, plain))  # type: ignore[misc]
-        pairs = [pair for one in results for pair in one.confidences]
-        if pairs:
-            slope, offset = fit_confidence(pairs)
-            typer.echo(f"{name}: confidence_slope {slope:.3f}, confidence_offset {offset:.3f} fit")
+        named = [decision for one in results for decision in one.named]
+        if named:
+            typer.echo(f"{name}: confidence_slope {fit_confidence(named):.3f} fits")
     typer.echo(f"{len(points)} settings: {picture}, {table}")
 
 

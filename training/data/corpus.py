@@ -13,6 +13,8 @@ from langidd.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from langidd_training.data.store import StoredClip
+
 SPLITS: Final = ("train", "dev", "test")
 OTHER: Final = "other"
 """The class of every language that the model does not name."""
@@ -35,42 +37,96 @@ class Clip:
     split: str
 
 
-def read_corpora(roots: Iterable[Path], languages: Sequence[str]) -> list[Clip]:
+def read_corpora(
+    roots: Sequence[Path],
+    languages: Sequence[str] | None = None,
+    *,
+    splits: Sequence[str] = SPLITS,
+) -> list[Clip]:
     """Read every clip that `roots` list.
 
-    A root is a directory of Common Voice languages (`uz/train.tsv`, `uz/clips/`), one
-    such language, or a manifest file. Languages outside `languages` become `other`.
+    Args:
+        roots: each a directory of Common Voice languages (`uz/train.tsv`, `uz/clips/`),
+            one such language, or a manifest file.
+        languages: the classes; clips in other languages become `other`. None: the names
+            of the languages' directories, or the languages that a manifest names.
+        splits: whose tables to read (`dev.tsv`); any name is one.
 
     Raises:
         ConfigError: a root is neither, or lists nothing.
 
     """
+    named = tuple(languages) if languages is not None else named_languages(roots)
+    return _read_all(roots, named, splits)
+
+
+def named_languages(roots: Iterable[Path]) -> tuple[str, ...]:
+    """Give the languages that directories and manifests are named for, without `other`."""
+    names: list[str] = []
+    for root in roots:
+        if root.is_file():
+            names += [_base(row.get("language", "")) for row in _rows(root)]
+        else:
+            places = [root] if _is_language(root) else sorted(filter(_is_language, root.glob("*")))
+            names += [_base(place.resolve().name) for place in places]
+    return tuple(name for name in dict.fromkeys(names) if name and name != OTHER)
+
+
+def require_languages(
+    clips: Iterable[Clip] | Iterable[StoredClip], languages: Sequence[str], where: str
+) -> None:
+    """Make sure that each language has a clip to learn from.
+
+    Raises:
+        ConfigError: names the languages that are missing, and those that are there.
+
+    """
+    classes: set[str] = set()
+    locales: set[str] = set()
+    for clip in clips:
+        classes.add(clip.language)
+        locales.add(clip.locale)
+    missing = [language for language in languages if language not in classes]
+    if missing or not languages:
+        there = ", ".join(sorted(locales)) or "none"
+        lacks = f"no clip in {', '.join(missing)}" if languages else "no language"
+        raise ConfigError(f"{where}: {lacks}; the languages there are {there}")
+
+
+def _is_language(directory: Path, splits: Sequence[str] = SPLITS) -> bool:
+    return any((directory / f"{split}.tsv").is_file() for split in splits)
+
+
+def _read_all(roots: Iterable[Path], languages: Sequence[str], splits: Sequence[str]) -> list[Clip]:
     clips: list[Clip] = []
     for root in roots:
         before = len(clips)
         if root.is_file():
-            clips += read_manifest(root, languages)
-        elif any((root / f"{split}.tsv").is_file() for split in SPLITS):
-            clips += read_common_voice(root, languages)
+            clips += read_manifest(root, languages, splits)
+        elif _is_language(root, splits):
+            clips += read_common_voice(root, languages, splits)
         else:
             for directory in sorted(path for path in root.glob("*") if path.is_dir()):
-                clips += read_common_voice(directory, languages)
+                clips += read_common_voice(directory, languages, splits)
         if len(clips) == before:
             raise ConfigError(
-                f"{root}: no recordings; expected <language>/train.tsv beside clips/, "
+                f"{root}: no recordings in the split {' or '.join(map(repr, splits))}; "
+                f"expected <language>/{splits[0]}.tsv beside clips/, "
                 "or a manifest with the columns path, language, speaker, split"
             )
     return clips
 
 
-def read_common_voice(directory: Path, languages: Sequence[str]) -> Iterator[Clip]:
+def read_common_voice(
+    directory: Path, languages: Sequence[str], splits: Sequence[str] = SPLITS
+) -> Iterator[Clip]:
     """Clips of one language in Common Voice's layout.
 
     `locale` says the language, the directory's name where there is no such column;
     the column `source` says the corpus, `common-voice` where there is none. A path
     without an extension is an MP3, as in Common Voice's early releases.
     """
-    for split in SPLITS:
+    for split in splits:
         table = directory / f"{split}.tsv"
         if not table.is_file():
             continue
@@ -88,22 +144,26 @@ def read_common_voice(directory: Path, languages: Sequence[str]) -> Iterator[Cli
             )
 
 
-def read_manifest(table: Path, languages: Sequence[str]) -> Iterator[Clip]:
+def read_manifest(
+    table: Path, languages: Sequence[str], splits: Sequence[str] = SPLITS
+) -> Iterator[Clip]:
     """Clips of a table: `path, language, speaker, split`, commas or tabs between.
 
     Paths are relative to the table. A column `corpus` may name the collection, so
     that it is balanced and reported by itself; else the table's name does.
 
     Raises:
-        ConfigError: a column is missing, or a split is none of `SPLITS`.
+        ConfigError: a column is missing, or a split is none of `SPLITS` and `splits`.
 
     """
     for row in _rows(table):
         missing = {"path", "language", "speaker", "split"} - set(row)
         if missing:
             raise ConfigError(f"{table}: the column {min(missing)!r} is missing")
-        if row["split"] not in SPLITS:
+        if row["split"] not in {*SPLITS, *splits}:
             raise ConfigError(f"{table}: split {row['split']!r} is none of {', '.join(SPLITS)}")
+        if row["split"] not in splits:
+            continue
         locale = _base(row["language"])
         corpus = row.get("corpus") or table.stem
         yield Clip(

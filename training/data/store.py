@@ -10,6 +10,7 @@ import numpy as np
 
 from langidd.errors import ConfigError
 from langidd.types import SAMPLE_RATE
+from langidd_training.data.corpus import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,12 @@ class Store:
             ]
         self.directory = directory
         self._audio = np.memmap(directory / SAMPLES, dtype=np.int16, mode="r")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The classes of the training clips without `other`, in the table's order."""
+        found = dict.fromkeys(clip.language for clip in self.clips if clip.split == "train")
+        return tuple(language for language in found if language != OTHER)
 
     def samples(
         self, clip: StoredClip, start: int = 0, count: int | None = None

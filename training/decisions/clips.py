@@ -6,6 +6,7 @@ language a clip is in.
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ import av
 import numpy as np
 
 from langidd.errors import LangiddError
-from langidd.speech.vad import FRAME_S, FRAME_SAMPLES, Silero
-from langidd.types import SAMPLE_RATE
+from langidd.speech.vad import FRAME_S
+from langidd.speech.vad_worker import VadWorker
+from langidd.types import SAMPLE_RATE, Chunk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,11 +138,12 @@ def voice(path: Path) -> Voice:
 
 def voiced_spans(samples: Samples, threshold: float = 0.5) -> list[tuple[float, float]]:
     """Find speech: `(start, end)` in seconds, holes under 0.3 s closed."""
-    detector = Silero(threshold)
+    worker = VadWorker()
+    voice = worker.open("silero", 0, threshold)
+    voiced = asyncio.run(voice.voiced(Chunk(samples, 0.0)))
+    worker.close()
     spans: list[tuple[float, float]] = []
-    for index in range(len(samples) // FRAME_SAMPLES):
-        if not detector.speech(samples[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]):
-            continue
+    for index in np.flatnonzero(voiced).tolist():
         start = index * FRAME_S
         if spans and start - spans[-1][1] < HOLE_S:
             spans[-1] = (spans[-1][0], start + FRAME_S)

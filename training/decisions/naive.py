@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from langidd.model.calibration import window_probabilities
 from langidd.types import UNCERTAIN, Decision
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class NaiveRule:
 
     def update(self, scores: Scores) -> Decision:
         """Hear one window's scores: a `change` or an `update`."""
-        probabilities = window_probabilities(scores, self._calibration)
+        probabilities = scores.probabilities
         label = max(probabilities, key=lambda name: (probabilities[name], name))
         heard = label if label in self._calibration.languages else UNCERTAIN
         language = self.judge(heard, probabilities[label])

@@ -1,8 +1,8 @@
 """Recordings through the real pipeline at full speed; the scores are kept on disk.
 
-What the classifier says of a recording depends on the recording, the model's weights
-and the settings of segmenter and windows, not on the decider: so it is computed once,
-and a sweep of the decider's settings reads it again.
+What the model says of a recording depends on the recording, the model and the settings of
+voice activity and windows, not on the decider: so it is computed once, and a sweep of the
+decider's settings reads it again.
 """
 
 from __future__ import annotations
@@ -11,166 +11,240 @@ import asyncio
 import hashlib
 import json
 import time
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+import huggingface_hub
 import numpy as np
 
 from langidd.audio.file import FileSource
-from langidd.service.offline import hear
-from langidd.speech.frontend import Listener
+from langidd.errors import ModelError
+from langidd.model.calibration import calibrated_probabilities
+from langidd.model.whisper.torch_checkpoint import locate
+from langidd.service.offline import play
+from langidd.speech.vad_worker import VadWorker
 from langidd.types import Pause, Scores, Span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-    from pathlib import Path
-
-    import numpy.typing as npt
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from langidd.config import VadSettings, WindowSettings
-    from langidd.service.offline import Scorer
-    from langidd.types import Chunk, Decision
+    from langidd.model.base import Model, ModelInfo
+    from langidd.service.stream import Rule
+    from langidd.types import Calibration, Chunk, Decision, Window
 
 AUDIO_ENDINGS: Final = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".mkv"})
 """What is taken for a recording in a directory."""
 
-_FORMAT: Final = 4  # of the files on disk: another number makes them anew
+_FORMAT: Final = 5  # of the files on disk: another number computes all scores again
 
-
-class Rule(Protocol):
-    """What decides: the decider, or one of the naive rules."""
-
-    def update(self, scores: Scores) -> Decision:
-        """Hear one window's scores."""
-
-    def pause(self, pause: Pause) -> Decision | None:
-        """Hear a pause."""
+_MODEL_FILES: Final = ("config.json", "generation_config.json", "*.safetensors")
+"""What a model's scores depend on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A recording as the decider hears it; times are seconds into the recording.
+class ScoredRecording:
+    """A recording as the decider gets it; times are seconds into the recording.
 
-    `listen_s` (decoding, segmenter, windows) and `classify_s` are seconds of this
-    machine, when it was heard first.
+    Attributes:
+        name: The recording's name.
+        items: Scores and pauses, in the order of time.
+        audio_s: The recording's length.
+        model_s: Seconds that the model took of this machine, when it was scored.
+        other_s: Seconds that the rest took beside it (decoding, voice activity, windows).
+
     """
 
     name: str
     items: tuple[Scores | Pause, ...]
     audio_s: float
-    listen_s: float
-    classify_s: float
+    model_s: float
+    other_s: float
 
 
 def recordings(path: Path) -> list[Path]:
-    """Give the recordings of a directory, by name, or the one recording."""
+    """Return the recordings of a directory, by name, or the one recording."""
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_ENDINGS)
 
 
 def kind_of(name: str) -> str:
-    """Give the kind of a recording: its name without the number at its end."""
+    """Return the kind of a recording: its name without the number at its end."""
     return name.rstrip("0123456789").rstrip("-_ ") or name
 
 
-def model_hash(directory: Path) -> str:
-    """Give a short hash of a checkpoint's weights."""
+def model_fingerprint(name: str) -> str:
+    """Return a short hash of a model's configuration and weights.
+
+    Args:
+        name: A bundled model, a directory, or a hub name whose files are here already.
+
+    Raises:
+        ModelError: There are no such files.
+
+    """
+    folder = _model_folder(name)
     digest = hashlib.sha256()
-    for weights in sorted(directory.glob("*.safetensors")):
-        with weights.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    found = sorted({file for pattern in _MODEL_FILES for file in folder.glob(pattern)})
+    if not any(file.suffix == ".safetensors" for file in found):
+        raise ModelError(f"model {name}: there are no weights (*.safetensors) in {folder}")
+    for file in found:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{file.name} {content}\n".encode())
     return digest.hexdigest()[:16]
 
 
-class Replay:
-    """Hears recordings: listener and classifier, with the cache between them and the decider.
+def _model_folder(name: str) -> Path:
+    folder = Path(locate(name))
+    if folder.is_dir():
+        return folder
+    # The model was loaded before, so the revision that the hub named is in the cache.
+    config = huggingface_hub.try_to_load_from_cache(name, "config.json")
+    if not isinstance(config, str):
+        raise ModelError(f"model {name}: neither a directory nor in the Hugging Face cache")
+    return Path(config).parent
 
-    model: names the model's weights in the cache (`model_hash`). cache None: none is kept.
-    """
+
+class Replay:
+    """Scores recordings, with a cache on disk between the model and the decider."""
 
     def __init__(
         self,
-        scorer: Scorer,
-        model: str,
+        model: Model,
+        fingerprint: str,
         vad: VadSettings,
         windows: WindowSettings,
         *,
         cache: Path | None = None,
     ) -> None:
-        self._scorer, self._vad, self._windows = scorer, vad, windows
+        """Prepare a replay.
+
+        Args:
+            model: Started.
+            fingerprint: Of the model's files (`model_fingerprint`); part of the cache's keys.
+            vad: Settings of voice activity and segments.
+            windows: Settings of windows.
+            cache: Where scores are kept; None: nowhere.
+
+        """
+        info = model.info()
+        self._model, self._vad, self._windows = model, vad, windows
+        self._calibration = info.calibration
         self._cache = cache
         self._about = {
             "format": _FORMAT,
             "vad": _numbers(vad, _VAD),
             "windows": _numbers(windows, _WINDOWS),
-            "weights": model,
-            "context": str(getattr(scorer, "context", "")),
+            "model": fingerprint,
+            "context": info.context,
+            "precision": info.precision,
         }
 
-    def hear(self, recording: Path) -> Heard:
-        """Hear a recording, or read what was heard before.
+    def score(self, recording: Path) -> ScoredRecording:
+        """Score a recording, or read its scores from the cache.
 
-        Raises `SourceError` where the recording cannot be decoded.
+        Raises:
+            SourceError: The recording cannot be decoded.
+            ModelError: The model can score nothing any more.
+
         """
         if self._cache is None:
-            return asyncio.run(self._hear(recording))
+            return asyncio.run(self._score(recording))
         with recording.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         stored = self._cache / f"{_digest(content, self._about)}.npz"
         if stored.is_file():
-            return _read(stored, recording.stem)
-        heard = asyncio.run(self._hear(recording))
+            return _read(stored, recording.stem, self._calibration)
+        scored = asyncio.run(self._score(recording))
         self._cache.mkdir(parents=True, exist_ok=True)
-        _write(stored, heard)
-        return heard
+        _write(stored, scored)
+        return scored
 
-    async def _hear(self, recording: Path) -> Heard:
+    async def _score(self, recording: Path) -> ScoredRecording:
         began = time.perf_counter()
-        source = FileSource(recording.stem, recording, started_at=0.0)
-        listener = Listener(recording.stem, self._vad, self._windows)
-        sound, scorer = _Measured(source.chunks()), _Timed(self._scorer)
-        items = [item async for item in hear(sound.chunks(), listener, scorer)]
-        return Heard(
-            name=recording.stem,
-            items=tuple(items),
+        name = recording.stem
+        source = FileSource(name, recording, started_at=0.0)
+        sound, model, items = _Measured(source.chunks), _Timed(self._model), _Collected()
+        vad_worker = VadWorker()
+        try:
+            await play(
+                name,
+                sound.chunks,
+                items,
+                model=model,
+                vad_worker=vad_worker,
+                vad=self._vad,
+                windows=self._windows,
+            )
+        finally:
+            vad_worker.close()
+        return ScoredRecording(
+            name=name,
+            items=tuple(items.items),
             audio_s=sound.length_s,
-            listen_s=time.perf_counter() - began - scorer.seconds,
-            classify_s=scorer.seconds,
+            model_s=model.seconds,
+            other_s=max(0.0, time.perf_counter() - began - model.seconds),
         )
+
+
+class _Collected:
+    """A rule that decides nothing and keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.items: list[Scores | Pause] = []
+
+    def update(self, scores: Scores) -> None:
+        self.items.append(scores)
+
+    def pause(self, pause: Pause) -> None:
+        self.items.append(pause)
 
 
 class _Measured:
     """Passes chunks on and keeps how far they reached."""
 
-    def __init__(self, chunks: AsyncGenerator[Chunk]) -> None:
+    def __init__(self, chunks: Callable[[], AsyncGenerator[Chunk]]) -> None:
         self._chunks = chunks
         self.length_s = 0.0
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        async for chunk in self._chunks:
-            self.length_s = chunk.ends_at
-            yield chunk
+        async with aclosing(self._chunks()) as chunks:
+            async for chunk in chunks:
+                self.length_s = chunk.ends_at
+                yield chunk
 
 
 class _Timed:
-    """Passes windows on and keeps how long the model took."""
+    """Passes windows on to a model and keeps how long it took."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self.seconds = 0.0
 
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    async def start(self) -> None:
+        await self._model.start()
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    def info(self) -> ModelInfo:
+        return self._model.info()
+
+    async def score(self, windows: Sequence[Window]) -> list[Scores | None]:
         began = time.perf_counter()
-        found = self._scorer.logits(windows)
+        found = await self._model.score(windows)
         self.seconds += time.perf_counter() - began
         return found
 
 
-def decide(heard: Heard, rule: Rule) -> list[Decision]:
-    """Let a rule hear a recording; give what it would have published."""
+def decide(scored: ScoredRecording, rule: Rule) -> list[Decision]:
+    """Give a rule a recording's scores and pauses; returns what it would have published."""
     decisions: list[Decision] = []
-    for item in heard.items:
+    for item in scored.items:
         decision = rule.pause(item) if isinstance(item, Pause) else rule.update(item)
         if decision is not None:
             decisions.append(decision)
@@ -197,9 +271,9 @@ def _digest(content: str, settings: dict[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _write(path: Path, heard: Heard) -> None:
+def _write(path: Path, scored: ScoredRecording) -> None:
     rows = []
-    for item in heard.items:
+    for item in scored.items:
         if isinstance(item, Pause):
             rows.append((0.0, item.start, item.end, float(item.gap), 0.0, 0.0, 0.0, 0.0))
             continue
@@ -208,22 +282,22 @@ def _write(path: Path, heard: Heard) -> None:
             (1.0, span.start, span.end, float(span.number), span.new_s, float(span.segment),
              float(span.is_first), float(span.is_last))
         )  # fmt: skip
-    logits = [item.logits for item in heard.items if isinstance(item, Scores)]
+    logits = [item.logits for item in scored.items if isinstance(item, Scores)]
     partial = path.with_suffix(f".{time.time_ns()}.part")
     with partial.open("wb") as stream:
         np.savez(
             stream,
             rows=np.array(rows, np.float64).reshape(-1, 8),
             logits=np.array(logits, np.float32),
-            times=np.array((heard.audio_s, heard.listen_s, heard.classify_s)),
+            times=np.array((scored.audio_s, scored.model_s, scored.other_s)),
         )
     partial.replace(path)
 
 
-def _read(path: Path, name: str) -> Heard:
+def _read(path: Path, name: str, calibration: Calibration) -> ScoredRecording:
     with np.load(path) as stored:  # numpy refuses pickled content unless asked
         rows, logits = stored["rows"].tolist(), iter(stored["logits"])
-        audio_s, listen_s, classify_s = stored["times"].tolist()
+        audio_s, model_s, other_s = stored["times"].tolist()
     items: list[Scores | Pause] = []
     for kind, start, end, third, new_s, segment, is_first, is_last in rows:
         if kind == 0.0:
@@ -232,5 +306,7 @@ def _read(path: Path, name: str) -> Heard:
         span = Span(
             name, int(third), start, end, new_s, int(segment), bool(is_first), bool(is_last)
         )
-        items.append(Scores(span, next(logits)))
-    return Heard(name, tuple(items), audio_s, listen_s, classify_s)
+        row = next(logits)
+        probabilities = calibrated_probabilities(row, span.duration_s, calibration)
+        items.append(Scores(span, row, probabilities))
+    return ScoredRecording(name, tuple(items), audio_s, model_s, other_s)

@@ -64,8 +64,8 @@ def as_object(tallies: Sequence[Tally]) -> dict[str, Any]:
     return {
         "recordings": len(tallies),
         "audio_s": sum(one.audio_s for one in tallies),
-        "listen_s": sum(one.listen_s for one in tallies),
-        "classify_s": sum(one.classify_s for one in tallies),
+        "model_s": sum(one.model_s for one in tallies),
+        "other_s": sum(one.other_s for one in tallies),
         "all": shown(figures(tallies)),
         "kinds": {kind: shown(figures(some)) for kind, some in kinds(tallies).items()},
         "bars": [
@@ -159,8 +159,8 @@ def _time(tallies: Sequence[Tally]) -> Table:
         table.add_column(heading, justify="right")
     table.add_row("audio", f"{audio_s:.1f}", "")
     for what, spent_s in (
-        ("decoding, speech and windows", sum(one.listen_s for one in tallies)),
-        ("model", sum(one.classify_s for one in tallies)),
+        ("decoding, speech and windows", sum(one.other_s for one in tallies)),
+        ("model", sum(one.model_s for one in tallies)),
     ):
         share = f"{100.0 * spent_s / audio_s:.1f} %" if audio_s else ""
         table.add_row(what, f"{spent_s:.1f}", share)

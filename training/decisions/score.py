@@ -18,7 +18,7 @@ from langidd_training.decisions.replay import kind_of
 from langidd_training.decisions.truth import TruthSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -49,7 +49,8 @@ class Tally:
     or took a right one away; `false_und` are those of them that went to `und`.
     `named_in_vain`: languages named in a recording in which nobody speaks.
     `confidences`: of each decision that names a language during the talk, with whether
-    it was right; `bins`: `(bins, 3)`, how many, their sum, and how many right.
+    it was right; `named`: the same with all its probabilities; `bins`: `(bins, 3)`, how
+    many, their sum, and how many right.
     """
 
     name: str
@@ -70,9 +71,10 @@ class Tally:
     reversals: int = 0
     named_in_vain: int = 0
     confidences: list[tuple[float, bool]] = field(default_factory=list)
+    named: list[tuple[Mapping[str, float], str, bool]] = field(default_factory=list)
     bins: npt.NDArray[np.float64] = field(default_factory=_no_bins)
-    listen_s: float = 0.0
-    classify_s: float = 0.0
+    model_s: float = 0.0
+    other_s: float = 0.0
 
 
 def tally(
@@ -91,11 +93,11 @@ def tally(
     _switches(result, changes, known)
     _false(result, changes, known)
     if known.spans:
-        result.confidences = [
-            (one.confidence, known.language_at(one.decided_at) == one.language)
-            for one in decisions
-            if one.language in languages and one.reason != "pause"
-        ]
+        for one in decisions:
+            if one.language in languages and one.reason != "pause":
+                right = known.language_at(one.decided_at) == one.language
+                result.confidences.append((one.confidence, right))
+                result.named.append((one.probabilities, one.language, right))
     for confidence, right in result.confidences:
         place = min(int(np.searchsorted(BINS, confidence, side="right")) - 1, len(BINS) - 2)
         result.bins[place] += (1.0, confidence, float(right))

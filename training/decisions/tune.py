@@ -1,4 +1,4 @@
-"""The sweep: many settings of the decider over recordings heard once, in parallel."""
+"""The sweep: many settings of the decider over recordings scored once, in parallel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from langidd.decision.confidence import published_probabilities
 from langidd.decision.decider import Decider
 from langidd.decision.presets import PRESETS, DeciderSettings
 from langidd_training.decisions.bars import BARS
@@ -22,25 +23,24 @@ from langidd_training.decisions.score import Tally, tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import numpy.typing as npt
-
+    from langidd.service.stream import Rule
     from langidd.types import Calibration
-    from langidd_training.decisions.replay import Heard, Rule
+    from langidd_training.decisions.replay import ScoredRecording
     from langidd_training.decisions.truth import Truth
 
 SPACE: Final[Mapping[str, tuple[float, ...]]] = {
-    "dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0),
-    "pause_switch": (0.02, 0.05, 0.1, 0.2),
-    "evidence": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
-    "doubt": (0.002, 0.005, 0.01, 0.03, 0.1),
+    "mean_dwell_s": (4.0, 8.0, 15.0, 30.0, 60.0),
+    "pause_switch_probability": (0.02, 0.05, 0.1, 0.2),
+    "evidence_weight": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
+    "outlier_weight": (0.002, 0.005, 0.01, 0.03, 0.1),
     "und_weight": (0.05, 0.1, 0.2, 0.4, 1.0),
     "und_prior": (0.02, 0.05, 0.1, 0.2),
-    "enter": (0.6, 0.7, 0.8, 0.9, 0.95),
-    "first_enter": (0.6, 0.7, 0.8, 0.9),
-    "leave": (0.01, 0.05, 0.15, 0.3),
-    "confirm_s": (0.0, 0.0, 0.5, 1.0),
-    "leave_s": (0.0, 1.0, 2.0, 3.0),
-    "hold_s": (0.5, 1.0, 2.0, 3.0),
+    "enter_threshold": (0.6, 0.7, 0.8, 0.9, 0.95),
+    "first_enter_threshold": (0.6, 0.7, 0.8, 0.9),
+    "leave_threshold": (0.01, 0.05, 0.15, 0.3),
+    "debounce_s": (0.0, 0.0, 0.5, 1.0),
+    "leave_debounce_s": (0.0, 1.0, 2.0, 3.0),
+    "min_dwell_s": (0.5, 1.0, 2.0, 3.0),
 }
 """What the sweep draws its settings from."""
 
@@ -64,8 +64,6 @@ FIGURES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("calibration_error", "confidence, calibration error", (*ONE_LANGUAGE, *SWITCHES)),
 )
 """The table's columns: name, figure, the kinds of recordings that it is measured on."""
-
-_SETTLED: Final = 1e-9
 
 _BAR_COLUMNS: Final = (
     "first_right_percent",
@@ -93,20 +91,20 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What every process of the sweep needs: recordings as heard, truths, calibration."""
+    """What every process of the sweep needs: scored recordings, truths, calibration."""
 
-    heard: tuple[Heard, ...]
+    scored: tuple[ScoredRecording, ...]
     truths: tuple[Truth, ...]
     calibration: Calibration
 
 
 def tallies(material: Material, make_rule: Callable[[str], Rule]) -> list[Tally]:
-    """Let a fresh rule hear each recording, and compare with the truth."""
+    """Give each recording to a fresh rule, and compare its decisions with the truth."""
     results = []
-    for heard, truth in zip(material.heard, material.truths, strict=True):
-        decisions = decide(heard, make_rule(heard.name))
-        one = tally(heard.name, decisions, truth, material.calibration.languages, heard.audio_s)
-        one.listen_s, one.classify_s = heard.listen_s, heard.classify_s
+    for scored, truth in zip(material.scored, material.truths, strict=True):
+        decisions = decide(scored, make_rule(scored.name))
+        one = tally(scored.name, decisions, truth, material.calibration.languages, scored.audio_s)
+        one.model_s, one.other_s = scored.model_s, scored.other_s
         results.append(one)
     return results
 
@@ -126,7 +124,7 @@ def draw(count: int, seed: int) -> list[DeciderSettings]:
     drawn: list[DeciderSettings] = []
     while len(drawn) < count:
         numbers = {name: float(rng.choice(choices)) for name, choices in SPACE.items()}
-        if numbers["leave"] < numbers["enter"]:
+        if numbers["leave_threshold"] < numbers["enter_threshold"]:
             drawn.append(replace(PRESETS["balanced"], **numbers))
     return drawn
 
@@ -190,34 +188,24 @@ def shortfall(figures: Mapping[str, float]) -> float:
     return total
 
 
-def fit_confidence(pairs: Sequence[tuple[float, bool]]) -> tuple[float, float]:
-    """Fit Platt's slope and offset to pairs of confidence and rightness (Newton's method).
+def fit_confidence(named: Sequence[tuple[Mapping[str, float], str, bool]]) -> float:
+    """Fit the slope of `published_probabilities` by maximum likelihood.
 
-    The confidences must have been published with slope 1 and offset 0. Platt, in
-    Advances in Large Margin Classifiers (1999); a weak prior holds the slope near 1.
+    Args:
+        named: Of decisions made with slope 1: their probabilities, the language, and
+            whether it was right.
+
     """
-    levels = np.clip(np.array([level for level, _ in pairs], np.float64), 1e-6, 1.0 - 1e-6)
-    right = np.array([hit for _, hit in pairs], np.float64)
-    inputs = np.stack([np.log(levels) - np.log1p(-levels), np.ones_like(levels)])
-    centre = np.array([1.0, 0.0])
+    from scipy.optimize import minimize_scalar
 
-    def loss(weights: npt.NDArray[np.float64]) -> float:
-        odds = weights @ inputs
-        misfit = np.sum(np.logaddexp(0.0, odds) - right * odds)
-        return float(misfit + 0.5 * np.sum(np.square(weights - centre)))
+    def loss(log_slope: float) -> float:
+        total = 0.0
+        for belief, language, right in named:
+            chance = published_probabilities(belief, math.exp(log_slope))[language]
+            total -= math.log(max(chance if right else 1.0 - chance, 1e-12))
+        return total
 
-    weights = centre
-    for _ in range(50):
-        predicted = 1.0 / (1.0 + np.exp(-np.clip(weights @ inputs, -500.0, 500.0)))
-        gradient = inputs @ (predicted - right) + (weights - centre)
-        curvature = (inputs * (predicted * (1.0 - predicted))) @ inputs.T + np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        while loss(weights - step) > loss(weights) and float(np.max(np.abs(step))) > _SETTLED:
-            step = step / 2.0
-        weights = weights - step
-        if float(np.max(np.abs(step))) <= _SETTLED:
-            break
-    return float(np.clip(weights[0], 0.01, 10.0)), float(np.clip(weights[1], -10.0, 10.0))
+    return math.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x)
 
 
 def table(points: Sequence[Point]) -> str:

@@ -64,6 +64,8 @@ class Plan:
     context: Context | None = None
     kind: Kind = "auto"
     threads: int = 0
+    cuts_s: tuple[float, ...] = CUTS_S
+    clips_as_they_are: bool = True
     conditions: bool = True
     both_contexts: bool = True
     checks: bool = True
@@ -163,11 +165,11 @@ def evaluate(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Evaluat
     interview = Interview(listener, targets)
     context = listener.context
     parts: list[Observations] = []
-    for seconds in (*CUTS_S, None):
+    for seconds in (*plan.cuts_s, None) if plan.clips_as_they_are else plan.cuts_s:
         cut = cut_name(seconds)
-        parts.append(
-            interview.ask(cut_all(passages, seconds), Setting("clips", cut, context=context), say)
-        )
+        if plan.clips_as_they_are:
+            setting = Setting("clips", cut, context=context)
+            parts.append(interview.ask(cut_all(passages, seconds), setting, say))
         if seconds is not None:
             joined = join_short(passages, seconds)
             if joined:

@@ -38,7 +38,7 @@ Networks" (2017)."""
 def calibrated(
     logits: npt.NDArray[np.float32], duration_s: Numbers, calibration: Calibration
 ) -> Numbers:
-    """Probabilities `(rows, labels)`, as `langidd.model.calibration.window_probabilities` has them.
+    """Probabilities `(rows, labels)`, as `calibrated_probabilities` of langidd.model has them.
 
     Which language, at the temperature of each row's duration, and whether it is one at
     all, at the unknown's temperature (where there is none: at the same one).

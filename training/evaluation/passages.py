@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import av
 import numpy as np
 
-from langidd.errors import LangiddError
 from langidd.types import SAMPLE_RATE
 from langidd_training.data.corpus import OTHER, Clip, read_corpora
 from langidd_training.data.decoding import FRAME, SILENT_PEAK, decode, speech_mask
@@ -80,14 +79,9 @@ def read_passages(
     """Decode a split and find each clip's speech, from first to last frame of it.
 
     `limit`: at most so many clips a locale (kk and tk each, not `other` together), drawn
-    in turn from its speakers. Raises LangiddError where the split is empty.
+    in turn from its speakers. Raises ConfigError where the split is empty.
     """
-    clips = [clip for clip in read_corpora(roots, languages) if clip.split == split]
-    if not clips:
-        raise LangiddError(
-            f"{', '.join(map(str, roots))}: no clip in the split {split!r}; "
-            "name another with --split"
-        )
+    clips = read_corpora(roots, languages, splits=(split,))
     if limit is not None:
         clips = _few(clips, limit, seed)
     passages: list[Passage] = []

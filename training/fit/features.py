@@ -15,10 +15,11 @@ PADDED_SAMPLES: Final = 480_000
 def log_mel(samples: torch.Tensor) -> torch.Tensor:
     """`(batch, n) float32` at 16 kHz to `(batch, 80, n // 160) float32`.
 
-    The formula of `transformers.WhisperFeatureExtractor`: power of a Hann STFT, 80
+    It is computed on the samples' device. The formula is that of
+    `transformers.WhisperFeatureExtractor`: power of a Hann STFT, 80
     Slaney mel bands, log10 not more than 8 below the sound's highest, (x + 4) / 4.
     """
-    window, filters = _tables()
+    window, filters = (table.to(samples.device) for table in _tables())
     spectrum = torch.stft(samples, FFT, HOP, window=window, return_complex=True)
     mel = filters @ (spectrum[..., :-1].abs() ** 2)
     log = mel.clamp(min=1e-10).log10()

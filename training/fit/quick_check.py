@@ -107,9 +107,17 @@ def window_logits(
         rows = [index for index in order[position : position + size] if lengths[index] == length]
         position += len(rows)
         sounds = np.stack([passages[index].samples[:length] for index in rows])
-        with torch.autocast("cpu", torch.bfloat16):
-            features = log_mel(torch.from_numpy(sounds))
-            logits = model(input_features=features).logits.float()
+        logits = batch_logits(model, torch.from_numpy(sounds)).cpu()
         for index, row in zip(rows, logits.numpy(), strict=True):
             result[int(index)] = row
     return np.stack([result[index] for index in range(len(passages))])
+
+
+def batch_logits(model: torch.nn.Module, samples: torch.Tensor) -> torch.Tensor:
+    """Logits `(batch, labels) float32`, on the model's device, of samples `(batch, n) float32`."""
+    device = next(model.parameters()).device
+    # The meta device, on which nothing is computed, has no autocast.
+    half = torch.amp.is_autocast_available(device.type)
+    with torch.autocast(device.type if half else "cpu", torch.bfloat16, enabled=half):
+        logits: torch.Tensor = model(input_features=log_mel(samples.to(device))).logits
+    return logits.float()

@@ -41,7 +41,8 @@ class RunningMean(TrainerCallback):  # type: ignore[misc]
         self.steps = state.global_step
         checkpoint = get_last_checkpoint(args.output_dir) if state.global_step else None
         if checkpoint is not None:
-            self.mean = load_file(f"{checkpoint}/{FILE}")
+            saved = load_file(f"{checkpoint}/{FILE}")
+            self.mean = {name: saved[name].to(value.device) for name, value in _learning(model)}
         else:
             self.mean = {name: value.detach().clone() for name, value in _learning(model)}
 

@@ -53,21 +53,23 @@ def ask_teacher(
     `teacher.npy` is `(clips, languages) float16` in the order of the store's table,
     `teacher.json` the languages. A clip is heard for its first `longest_s` seconds.
     """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
+    model.to(device)
     tokens: dict[str, int] = GenerationConfig.from_pretrained(checkpoint).lang_to_id
-    ids = torch.tensor(list(tokens.values()))
+    ids = torch.tensor(list(tokens.values()), device=device)
     model.eval()
     result = np.zeros((len(store.clips), len(ids)), np.float16)
     done = 0
     for rows, sounds in _batches(store, longest_s, batch_s):
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            hidden = _encoded(model.model.encoder, log_mel(torch.from_numpy(sounds)))
-            start = torch.full((len(rows), 1), model.config.decoder_start_token_id)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+            hidden = _encoded(model.model.encoder, log_mel(torch.from_numpy(sounds).to(device)))
+            start = torch.full((len(rows), 1), model.config.decoder_start_token_id, device=device)
             last = model.model.decoder(
                 input_ids=start, encoder_hidden_states=hidden
             ).last_hidden_state[:, 0]
             scores = (last @ model.proj_out.weight[ids].T).float()
-        result[rows] = scores.softmax(dim=-1).numpy()
+        result[rows] = scores.softmax(dim=-1).cpu().numpy()
         done += len(rows)
         if progress is not None:
             progress(done, len(store.clips))
@@ -107,7 +109,7 @@ def blended(
     those that we have in other languages only.
     """
     result = dict(weights)
-    rows = torch.zeros(len(labels), len(languages))
+    rows = torch.zeros(len(labels), len(languages), device=taught.weight.device)
     for row, label in enumerate(labels):
         alike = [name for name in RELATIVES.get(label, (label,)) if name in languages]
         for name in alike:

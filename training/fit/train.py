@@ -12,7 +12,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from langidd_training.data.corpus import OTHER
+from langidd_training.data.corpus import OTHER, require_languages
 from langidd_training.fit.batches import Batches
 from langidd_training.fit.model import TrimmedWhisper, fresh_model, parameter_groups
 from langidd_training.fit.packaging import package
@@ -97,6 +97,7 @@ def build_trainer(
     """Put data, model and settings together; nothing is trained yet."""
     checkpoints.mkdir(parents=True, exist_ok=True)
     train_clips = [clip for clip in store.clips if clip.split == "train"]
+    require_languages(train_clips, languages, f"{store.directory}, train")
     dev_clips = [clip for clip in store.clips if clip.split == "dev"]
     labels = [*languages]
     if recipe.context == "trimmed" and any(clip.language == OTHER for clip in train_clips):

@@ -140,7 +140,7 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
             return weights
         model = TrimmedWhisper(unwrapped(self.model).config)
         model.load_state_dict(weights)
-        model.eval()
+        model.to(weights["classifier.bias"].device).eval()
         passages = dev_passages(self._store, known, max(BALANCE_S))
         heard = []
         for length_s in BALANCE_S:
@@ -151,7 +151,8 @@ class LanguageTrainer(Trainer):  # type: ignore[misc]
         biases = balancing(heard)
         if OTHER in self._classes:
             biases[self._classes.index(OTHER)] += np.log(self._recipe.other_prior)
-        weights["classifier.bias"] = weights["classifier.bias"] + torch.from_numpy(biases).float()
+        bias = weights["classifier.bias"]
+        weights["classifier.bias"] = bias + torch.from_numpy(biases).to(bias)
         return weights
 
     def _blended_weights(self) -> dict[str, torch.Tensor]:

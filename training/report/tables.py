@@ -39,6 +39,30 @@ def show(figures: dict[str, Any], console: Console) -> None:
         console.print(f"Joined, classes balanced on the other half of the speakers: {found}")
 
 
+def show_voices(by_cut: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print `voice_figures`: a column a length, a row a figure, voices weighing the same."""
+    table = Table(title="voices weigh the same; short clips of a voice joined")
+    table.add_column("%")
+    for cut in by_cut:
+        table.add_column(f"{cut} s", justify="right")
+    single = {
+        "macro": "best of the languages",
+        "strict": "best of all labels",
+        "worst_corpus": "worst corpus",
+        "other_named": "other languages named",
+        "turkic_named": "Turkic languages named",
+        "auroc": "area under the ROC",
+        "calibration_error": "calibration error",
+    }
+    for key, text in single.items():
+        table.add_row(text, *(percent(found[key]) for found in by_cut.values()))
+    for key in ("by_language", "by_corpus"):
+        names = dict.fromkeys(name for found in by_cut.values() for name in found[key])
+        for name in names:
+            table.add_row(name, *(percent(found[key].get(name)) for found in by_cut.values()))
+    console.print(table)
+
+
 def tables(figures: dict[str, Any]) -> Iterator[Table]:
     """Yield bars, lengths, conditions, contexts, corpora, other languages, checks."""
     yield _bars(figures["bars"])

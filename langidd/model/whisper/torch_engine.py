@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import torch
 
 from langidd.errors import ModelError
+from langidd.model.base import DeviceLostError, DeviceMemoryError
 from langidd.model.whisper.torch_checkpoint import Checkpoint, Context, open_checkpoint
 from langidd.model.whisper.torch_forward import classify
 from langidd.model.whisper.torch_log_mel import (
@@ -20,11 +20,11 @@ from langidd.model.whisper.torch_log_mel import (
 from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-log = logging.getLogger(__name__)
+    from langidd.types import Span
 
 CONTEXT_S: Final = 30.0
 """Whisper's context: no clip is longer."""
@@ -37,7 +37,9 @@ SHORTEST_POSITIONS: Final = 5
 
 
 class Classifier:
-    """A loaded model; not thread-safe, to be owned by one thread."""
+    """A loaded model (an `Engine` of langidd.model.base); used by one thread."""
+
+    in_flight: Final = 1
 
     def __init__(
         self, checkpoint: Checkpoint, device: torch.device, context: Context | None = None
@@ -46,48 +48,66 @@ class Classifier:
         self.calibration = checkpoint.calibration
         self.labels = checkpoint.calibration.labels
         self.context: Context = context or checkpoint.context
-        self._checkpoint = checkpoint
         config = checkpoint.model.config
         self._most_samples = config.max_source_positions * SAMPLES_PER_POSITION
         self._mels = int(config.num_mel_bins)
-        self._place(device)
-
-    def _place(self, device: torch.device) -> None:
         self._device = device
         self._dtype = torch.float16 if device.type == "cuda" else torch.float32
-        self._model = self._checkpoint.model.to(device=device, dtype=self._dtype)  # type: ignore[call-arg] # typed for a model argument by its wrapper
-        self._log_mel = LogMel(self._mels, device)
+        try:
+            self._model = checkpoint.model.to(device=device, dtype=self._dtype)  # type: ignore[call-arg] # typed for a model argument by its wrapper
+            self._log_mel = LogMel(self._mels, device)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            raise DeviceLostError(
+                f"model {self.name}: cannot be put on {device}: {_first_line(error)}"
+            ) from error
 
     @property
     def device(self) -> str:
         """Where it runs: `cpu`, `cuda:0`."""
         return str(self._device)
 
-    def move_to_cpu(self) -> None:
-        """Go on without the accelerator, from weights read again (its memory may be gone)."""
-        self._checkpoint = open_checkpoint(self.name)
-        self._place(torch.device("cpu"))
+    @property
+    def precision(self) -> str:
+        """What it computes in: `f32` or `f16`."""
+        return "f16" if self._dtype == torch.float16 else "f32"
 
-    def warm_up(self, batch: int = 1) -> None:
-        """Run once over the lengths that windows have, so that the first one finds it ready."""
-        lengths = (CONTEXT_S,) if self.context == "padded" else LENGTHS_S[:3]
-        for seconds in lengths:
-            silence = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-            self.logits([silence] * batch)
+    def warm_up(self, durations_s: Iterable[float]) -> None:
+        """Run once for each duration (of 30 s where the context is padded)."""
+        for seconds in (CONTEXT_S,) if self.context == "padded" else durations_s:
+            self.logits([np.zeros(int(seconds * SAMPLE_RATE), np.float32)])
 
-    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def logits(
+        self,
+        windows: Sequence[npt.NDArray[np.float32]],
+        spans: Sequence[Span] | None = None,  # noqa: ARG002 - an engine's form
+    ) -> npt.NDArray[np.float32]:
         """Score windows of any lengths.
 
-        windows: each `(n,) float32`, 16 kHz, 30 s at most (of a longer one the last
-        30 s count). Returns `(windows, labels) float32`. Raises `ModelError` where the
-        model gives something that is not a number, torch's own errors otherwise.
+        Args:
+            windows: Each `(n,) float32`, 16 kHz; of one longer than 30 s the last 30 s count.
+            spans: Where they lie in their sources; nothing is shared between them.
+
+        Returns:
+            `(windows, labels) float32`.
+
+        Raises:
+            DeviceMemoryError: The batch does not fit the device.
+            DeviceLostError: The device failed.
+            ModelError: The model gives something that is not a number.
+
         """
         scores = np.empty((len(windows), len(self.labels)), np.float32)
         if not windows:
             return scores
-        with torch.inference_mode():
-            for members in self._groups(windows):
-                scores[members] = self._group_logits([windows[index] for index in members])
+        try:
+            with torch.inference_mode():
+                for members in self._groups(windows):
+                    scores[members] = self._group_logits([windows[index] for index in members])
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise DeviceMemoryError(f"{self.device} is out of memory") from error
+        except torch.AcceleratorError as error:
+            raise DeviceLostError(f"{self.device} failed: {_first_line(error)}") from error
         if not np.isfinite(scores).all():
             raise ModelError(f"model {self.name}: gave a score that is not a number")
         return scores
@@ -147,47 +167,42 @@ def load_classifier(
     device: str = "auto",
     context: Literal["auto", "padded", "trimmed"] = "auto",
     threads: int = 0,
-    *,
-    cpu_fallback: bool = True,
 ) -> Classifier:
     """Open a checkpoint and put it on a device.
 
-    path: a bundled name, a directory or a hub name. device: `auto` (CUDA where there
-    is one), `cpu`, `cuda` or `cuda:N`; with `cpu_fallback`, a CUDA device that is not
-    there becomes the CPU, loudly. threads: for the CPU, 0 leaves it to torch.
-    Raises `ModelError`.
+    Args:
+        path: A bundled name, a directory or a hub name.
+        device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+        context: Other than the checkpoint's own.
+        threads: For the CPU; 0 leaves it to torch.
+
+    Raises:
+        DeviceLostError: There is no such device here, or it does not work.
+        ModelError: The checkpoint cannot be used.
+
     """
     if threads > 0:
         torch.set_num_threads(threads)
-    checkpoint = open_checkpoint(path)
-    chosen = _choose_device(device, cpu_fallback=cpu_fallback)
-    try:
-        return Classifier(checkpoint, chosen, None if context == "auto" else context)
-    except (torch.AcceleratorError, torch.OutOfMemoryError, RuntimeError) as error:
-        if chosen.type == "cpu" or not cpu_fallback:
-            raise ModelError(f"model {path}: cannot be put on {chosen}: {error}") from error
-        log.warning("model %s: %s failed (%s); langidd goes on on the CPU", path, chosen, error)
-        return Classifier(
-            open_checkpoint(path), torch.device("cpu"), None if context == "auto" else context
-        )
+    chosen = _choose_device(device)
+    return Classifier(open_checkpoint(path), chosen, None if context == "auto" else context)
 
 
-def _choose_device(device: str, *, cpu_fallback: bool) -> torch.device:
+def _choose_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    refusal = f"model.device: {device!r}; allowed are auto, cpu, cuda, cuda:N"
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise ModelError(
-            f"model.device: {device!r}; allowed are auto, cpu, cuda, cuda:N"
-        ) from error
+        raise ModelError(refusal) from error
     if chosen.type == "cpu":
         return chosen
     if chosen.type != "cuda":
-        raise ModelError(f"model.device: {device!r}; allowed are auto, cpu, cuda, cuda:N")
+        raise ModelError(refusal)
     if torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count():
         return torch.device("cuda", chosen.index or 0)
-    if not cpu_fallback:
-        raise ModelError(f"model.device: there is no {device} on this machine")
-    log.warning("model.device: there is no %s on this machine; langidd goes on on the CPU", device)
-    return torch.device("cpu")
+    raise DeviceLostError(f"model.device: there is no {device} on this machine")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

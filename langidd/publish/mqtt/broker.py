@@ -35,8 +35,6 @@ class EmbeddedBroker:
 
     def settings(self, settings: MqttSettings) -> MqttSettings:
         """Return settings that reach this broker, which speaks MQTT 3.1.1 only."""
-        from langidd.config import TlsSettings
-
         return settings.model_copy(
             update={
                 "host": self.host,
@@ -44,7 +42,7 @@ class EmbeddedBroker:
                 "protocol": "3.1.1",
                 "username": None,
                 "password": None,
-                "tls": TlsSettings(),
+                "tls": type(settings.tls)(),
             }
         )
 

@@ -1,4 +1,4 @@
-"""Puts the service in place: unit, drop-ins, directories, configuration; says each thing."""
+"""Installs and removes the service: unit, drop-ins, directories, configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONFIGURATION: Final = Path("etc/langidd/config.toml")
 CREDENTIALS: Final = Path("etc/langidd/credentials")
 
 RECORDING: Final = Path("/usr/share/langidd/conversation.ogg")
-"""Stands in the example configuration for the recording that comes with langidd."""
+"""The path in the example configuration that stands for the recording that langidd ships."""
 
 AVAILABLE: Final = ("microphone", "gpu", "internet")
 
@@ -31,15 +31,26 @@ _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S1
 
 
 def install(root: Path, drop_ins: Sequence[str], *, dry_run: bool) -> Iterator[str]:
-    """Write what the service needs below `root`; yield a line for each thing.
+    """Install the service below a directory.
 
-    What is there already and the same stays; a configuration that is there always
-    stays. A unit or drop-in of another text is replaced. Raises ServiceError where the
-    command lies where the service could not see it, or something cannot be written.
+    An existing configuration is always kept. A unit or drop-in with other content is replaced.
+
+    Args:
+        root: `/`, or another directory that stands for it.
+        drop_ins: Some of `AVAILABLE`.
+        dry_run: Write nothing.
+
+    Yields:
+        One line for each step.
+
+    Raises:
+        ServiceError: The command is where the service cannot see it, or a file cannot be
+            written.
+
     """
     command = service_command()
     if dry_run:
-        yield "nothing is done; this is what would be:"
+        yield "dry run, nothing is changed:"
     for directory, mode in ((CONFIGURATION.parent, 0o755), (CREDENTIALS, 0o700)):
         yield _make_directory(root / directory, mode, dry_run=dry_run)
     recording = str(files("langidd.demo").joinpath(RECORDING.name))
@@ -53,8 +64,8 @@ def install(root: Path, drop_ins: Sequence[str], *, dry_run: bool) -> Iterator[s
         text = _shipped(f"{DROP_INS.name}/{name}.conf")
         yield _write(root / DROP_INS / f"{name}.conf", text, keep=False, dry_run=dry_run)
     yield (
-        "user langidd, /var/lib/langidd and /var/cache/langidd: systemd makes them at the "
-        "service's start (DynamicUser=, StateDirectory=, CacheDirectory=)"
+        "systemd creates the user langidd, /var/lib/langidd and /var/cache/langidd when the "
+        "service starts (DynamicUser=, StateDirectory=, CacheDirectory=)"
     )
     yield f"next: edit {root / CONFIGURATION}, then"
     yield f"  langidd check --config {root / CONFIGURATION}"
@@ -62,9 +73,21 @@ def install(root: Path, drop_ins: Sequence[str], *, dry_run: bool) -> Iterator[s
 
 
 def uninstall(root: Path, *, dry_run: bool) -> Iterator[str]:
-    """Remove the unit and the drop-ins that `install` knows; yield a line for each thing."""
+    """Remove the unit and the drop-ins that `install` wrote.
+
+    Args:
+        root: `/`, or another directory that stands for it.
+        dry_run: Remove nothing.
+
+    Yields:
+        One line for each step.
+
+    Raises:
+        ServiceError: A file cannot be removed.
+
+    """
     if dry_run:
-        yield "nothing is done; this is what would be:"
+        yield "dry run, nothing is changed:"
     known = [root / DROP_INS / f"{name}.conf" for name in AVAILABLE]
     for path in (*known, root / UNIT):
         if not path.exists():
@@ -75,22 +98,24 @@ def uninstall(root: Path, *, dry_run: bool) -> Iterator[str]:
     directory = root / DROP_INS
     if directory.is_dir():
         if set(directory.iterdir()) - set(known):
-            yield f"kept {directory}: it holds drop-ins of somebody else"
+            yield f"kept {directory}: it holds other drop-ins"
         elif not dry_run:
             _attempt(directory, directory.rmdir)
             yield f"removed {directory}"
     for kept in (root / CONFIGURATION.parent, root / "var/lib/langidd", root / "var/cache/langidd"):
         if kept.exists():
-            yield f"kept {kept}: remove it yourself where nothing in it is needed"
+            yield f"kept {kept}: remove it yourself if nothing in it is needed"
     yield "next: systemctl disable --now langidd; systemctl daemon-reload"
 
 
 def service_command() -> str:
-    """Return how the unit starts langidd, quoted for it.
+    """Return the command that starts langidd, quoted for a unit.
 
-    Raises ServiceError where the service could not see it.
+    Raises:
+        ServiceError: The service cannot see it.
+
     """
-    # Not resolved: the python of a virtual environment is a link, and is its environment.
+    # Not resolved: the python of a virtual environment is a link.
     python = Path(sys.executable).absolute()
     beside = python.parent / "langidd"
     found = str(beside) if beside.exists() else shutil.which("langidd")
@@ -98,11 +123,11 @@ def service_command() -> str:
     hidden = [place for place in _HIDDEN if words[0].startswith(place + "/")]
     if hidden:
         raise ServiceError(
-            f"langidd is installed in {python.parent.parent}, and the service sees nothing below "
+            f"langidd is installed in {python.parent.parent}, and the service cannot see "
             f"{hidden[0]}; install it elsewhere: python3 -m venv /opt/langidd && "
             "/opt/langidd/bin/pip install langidd"
         )
-    # systemd reads % and $ in a command; a path may hold them.
+    # % and $ have a meaning in a unit, and a path may hold them.
     return " ".join(shlex.quote(word).replace("%", "%%").replace("$", "$$") for word in words)
 
 
@@ -112,7 +137,7 @@ def _shipped(name: str) -> str:
 
 def _make_directory(path: Path, mode: int, *, dry_run: bool) -> str:
     if path.is_dir():
-        return f"there already: {path}/"
+        return f"exists already: {path}/"
 
     def make() -> None:
         path.mkdir(parents=True)
@@ -120,20 +145,20 @@ def _make_directory(path: Path, mode: int, *, dry_run: bool) -> str:
 
     if not dry_run:
         _attempt(path, make)
-    return f"made {path}/ (mode {mode:04o})"
+    return f"created {path}/ (mode {mode:04o})"
 
 
 def _write(path: Path, text: str, *, keep: bool, dry_run: bool) -> str:
     if path.exists():
         if keep:
-            return f"kept {path} as it is"
+            return f"kept {path}"
         if path.read_text("utf-8") == text:
-            return f"there already: {path}"
+            return f"unchanged: {path}"
     said = "replaced" if path.exists() else "wrote"
 
     def write() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside it first: whoever reads it meanwhile sees the old one or the new one, whole.
+        # To a new file first, so that a reader sees the old or the new content as a whole.
         beside = path.with_name(f".{path.name}.new")
         beside.write_text(text, "utf-8")
         beside.chmod(0o644)
@@ -149,5 +174,5 @@ def _attempt(path: Path, action: Callable[[], object]) -> None:
         action()
     except OSError as error:
         raise ServiceError(
-            f"{path} cannot be changed: {error.strerror}; run it with sudo, or with --root"
+            f"{path} cannot be changed: {error.strerror}; use sudo or --root"
         ) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import torch
 from transformers import AutoModelForAudioClassification, BertConfig
 
 from langidd.errors import ModelError
+from langidd.model.base import DeviceLostError
 from langidd.model.whisper import load_classifier
 
 if TYPE_CHECKING:
@@ -140,14 +140,8 @@ def test_logits_that_are_no_numbers_are_an_error(model: Path) -> None:
         load_classifier(str(model), device="cpu").logits([np.zeros(16_000, np.float32)])
 
 
-def test_a_device_that_is_not_there_becomes_the_cpu_loudly(
-    model: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_device_that_is_not_there_is_named(model: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
-    with caplog.at_level(logging.WARNING):
-        classifier = load_classifier(str(model), device="cuda:0")
-    assert classifier.device == "cpu"
-    assert "no cuda:0 on this machine" in caplog.text
-    with pytest.raises(ModelError, match="no cuda:0"):
-        load_classifier(str(model), device="cuda:0", cpu_fallback=False)
+    with pytest.raises(DeviceLostError, match="there is no cuda:0 on this machine"):
+        load_classifier(str(model), device="cuda:0")

@@ -15,13 +15,11 @@ import pytest
 from langidd.config import MqttSettings
 from langidd.errors import BrokerError, ConfigError
 from langidd.publish import schemas
-from langidd.publish.base import SourceAnnouncement
-from langidd.publish.mqtt import connection, delivery
-from langidd.publish.mqtt import publisher as publisher_module
+from langidd.publish.messages import SourceAnnouncement
+from langidd.publish.mqtt import backoff, connection, delivery, link
 from langidd.publish.mqtt.probe import probe
-from langidd.publish.mqtt.publisher import MqttPublisher
+from langidd.publish.mqtt.publisher import Publisher
 from langidd.publish.outbox import Outbox
-from langidd.retry import RetryPolicy
 from langidd.types import Health, Scores, Span
 from tests.support.fault_proxy import FaultProxy
 from tests.support.mosquitto_process import (
@@ -48,9 +46,12 @@ HALL = SourceAnnouncement("Зал", ("uz", "ru", "en"), "microphone")
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults last seconds in life and fractions of them here."""
-    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
+    monkeypatch.setattr(backoff, "FIRST_S", 0.05)
+    monkeypatch.setattr(backoff, "LONGEST_S", 0.2)
     monkeypatch.setattr(connection, "ANSWER_S", 2.0)
-    monkeypatch.setattr(publisher_module, "REPEAT_S", 0.2)
+    monkeypatch.setattr(link, "REFUSED_S", 0.3)
+    monkeypatch.setattr(delivery, "REFUSED_S", 0.3)
+    monkeypatch.setattr(link, "REPEAT_S", 0.2)
 
 
 def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
@@ -59,9 +60,9 @@ def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
 
 def publisher_to(
     broker: Mosquitto, outbox: Outbox | None = None, node: str = "home", **more: Any
-) -> tuple[MqttPublisher, list[str]]:
+) -> tuple[Publisher, list[str]]:
     states: list[str] = []
-    return MqttPublisher(settings(broker, **more), node, outbox, states.append), states
+    return Publisher(settings(broker, **more), node, outbox, states.append), states
 
 
 def live(source: str = "Kitchen") -> Health:
@@ -86,7 +87,7 @@ async def test_what_is_published_is_what_is_documented(tmp_path: Path, protocol:
             publisher.announce([KITCHEN, HALL])
             publisher.health(live())
             publisher.decision(decision())
-            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
             publisher.decision(decision(1, reason="pause"))
             await listener.until(lambda heard: len(heard.of("/event")) == 2)
             await listener.until(lambda heard: heard.of("/window"))
@@ -163,7 +164,7 @@ async def test_windows_are_published_only_when_asked_for(tmp_path: Path) -> None
         publisher, _ = publisher_to(broker)
         async with running(publisher):
             await until(lambda: publisher.delivery.connected)
-            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
             publisher.decision(decision())
             await listener.until(lambda heard: heard.of("/event"))
         assert not listener.of("/window")
@@ -458,7 +459,8 @@ async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> No
 async def test_two_publishers_of_one_name_do_not_spin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.2, longest_s=60.0))
+    monkeypatch.setattr(backoff, "FIRST_S", 0.2)
+    monkeypatch.setattr(backoff, "LONGEST_S", 60.0)
     async with Mosquitto(tmp_path) as broker:
         first, _ = publisher_to(broker)
         second, _ = publisher_to(broker)

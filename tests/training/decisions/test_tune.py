@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from langidd.decision.confidence import published_probabilities
 from langidd.decision.decider import Decider
 from langidd.decision.presets import PRESETS, DeciderSettings
-from langidd.types import Calibration, Pause, Scores, Span
+from langidd.types import Pause, Scores, Span
 from langidd_training.decisions.naive import ArgMax, LockOnFirst, MajorityOfLast
 from langidd_training.decisions.picture import draw_picture
-from langidd_training.decisions.replay import Heard, decide
+from langidd_training.decisions.replay import ScoredRecording, decide
 from langidd_training.decisions.truth import Truth, TruthSpan
 from langidd_training.decisions.tune import (
     FIGURES,
@@ -24,15 +25,15 @@ from langidd_training.decisions.tune import (
     shortfall,
     table,
 )
+from tests.support.fake_model import CALIBRATION, scored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LANGUAGES = ("uz", "ru", "en")
-CALIBRATION = Calibration((*LANGUAGES, "other"), unknown=("other",))
 
 
-def conversation(seed: int, kind: str, turns: int) -> tuple[Heard, Truth]:
+def conversation(seed: int, kind: str, turns: int) -> tuple[ScoredRecording, Truth]:
     """Windows of 2 s every second, noisy, over turns of 8-20 s with pauses between."""
     chance = random.Random(seed)  # noqa: S311 - a test's own noise
     items: list[Scores | Pause] = []
@@ -49,12 +50,13 @@ def conversation(seed: int, kind: str, turns: int) -> tuple[Heard, Truth]:
             logits = np.array(drift, np.float32)
             logits[CALIBRATION.labels.index(language)] += 5.0
             span = Span(kind, number, max(start, at - 2.0), at, 1.0, segment, is_first=second == 0)
-            items.append(Scores(span, logits))
+            items.append(scored(span, logits))
             number += 1
         spans.append(TruthSpan(start, at, language))
         items.append(Pause(at, at + 1.0))
         at += 1.0
-    return Heard(f"{kind}-{seed}", tuple(items), at, 0.0, 0.0), Truth(tuple(spans))
+    recording = ScoredRecording(f"{kind}-{seed}", tuple(items), at, 0.0, 0.0)
+    return recording, Truth(tuple(spans))
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +67,9 @@ def material() -> Material:
 
 def windows(*languages: str) -> list[Scores]:
     return [
-        Scores(
+        scored(
             Span("x", number, number - 1.0, number + 1.0, 1.0, 0),
-            np.array([6.0 * (label == language) for label in CALIBRATION.labels], np.float32),
+            [6.0 * (label == language) for label in CALIBRATION.labels],
         )
         for number, language in enumerate(languages)
     ]
@@ -88,7 +90,7 @@ def test_naive_rules_do_what_their_names_say():
 
 
 def test_lock_waits_for_a_window_that_is_sure():
-    unsure = Scores(windows("uz")[0].span, np.array([1.0, 0.0, 0.0, 0.0], np.float32))
+    unsure = scored(windows("uz")[0].span, [1.0, 0.0, 0.0, 0.0])
     rule = LockOnFirst("x", CALIBRATION)
     assert [rule.update(one).language for one in (unsure, *windows("ru", "uz"))] == [
         "und",
@@ -151,19 +153,19 @@ def test_shortfall_is_nought_where_the_bars_hold_and_grows_with_what_is_missing(
 
 def test_confidence_is_fitted_to_how_often_it_was_right():
     chance = random.Random(5)  # noqa: S311 - a test's own noise
-    pairs = []
-    for _ in range(20_000):
-        odds = chance.uniform(-2.0, 6.0)
-        level = 1.0 / (1.0 + math.exp(-odds))
-        pairs.append((level, chance.random() < 1.0 / (1.0 + math.exp(-(0.6 * odds + 0.4)))))
-    slope, offset = fit_confidence(pairs)
-    assert slope == pytest.approx(0.6, abs=0.1)
-    assert offset == pytest.approx(0.4, abs=0.15)
+    named = []
+    for _ in range(4_000):
+        level = 1.0 / (1.0 + math.exp(-chance.uniform(-2.0, 6.0)))
+        rest = chance.random()
+        belief = {"uz": level, "ru": (1.0 - level) * rest, "und": (1.0 - level) * (1.0 - rest)}
+        true = published_probabilities(belief, 0.6)["uz"]
+        named.append((belief, "uz", chance.random() < true))
+    assert fit_confidence(named) == pytest.approx(0.6, abs=0.05)
 
 
 def test_a_preset_published_with_a_fit_keeps_its_changes(material: Material):
-    heard = material.heard[1]
-    plain = decide(heard, Decider("x", CALIBRATION, DeciderSettings()))
-    fitted = decide(heard, Decider("x", CALIBRATION, DeciderSettings(confidence_slope=0.5)))
+    recording = material.scored[1]
+    plain = decide(recording, Decider("x", CALIBRATION, DeciderSettings()))
+    fitted = decide(recording, Decider("x", CALIBRATION, DeciderSettings(confidence_slope=0.5)))
     assert [one.language for one in plain] == [one.language for one in fitted]
     assert [one.confidence for one in plain] != [one.confidence for one in fitted]

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import logging
+import re
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langidd.observability.redaction import SecretFilter, redact, redact_url, url_secrets
+from langidd.redaction import (
+    SecretFilter,
+    redact,
+    redact_url,
+    spellings,
+    url_secrets,
+)
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
 
@@ -29,7 +40,18 @@ PASSWORD = "correct-horse-battery"  # noqa: S105 - what must never be shown
          "rtsp://camera/user=me_password=***_channel=1"),
         (f"http://camera/?pwd={PASSWORD}", "http://camera/?pwd=***"),
         (f"http://camera/?token={PASSWORD}#x", "http://camera/?token=***"),
+        (f"http://camera/?access_token={PASSWORD}_x/y&b=1", "http://camera/?access_token=***&b=1"),
+        (f"http://camera/?apiKey={PASSWORD}", "http://camera/?apiKey=***"),
+        (f"http://camera/?api_key={PASSWORD}", "http://camera/?api_key=***"),
+        (f"http://camera/?a=1&sig={PASSWORD}%3D", "http://camera/?a=1&sig=***"),
+        (f"http://camera/?X-Amz-Signature={PASSWORD}", "http://camera/?X-Amz-Signature=***"),
+        (f"rtsp://camera/user=me_password={PASSWORD}_x_channel=1",
+         "rtsp://camera/user=me_password=***_channel=1"),
+        (f"rtsp://camera/key/{PASSWORD}/stream", "rtsp://camera/key/***/stream"),
+        (f"rtsp://camera/live/token/{PASSWORD}", "rtsp://camera/live/token/***"),
+        (f"https://camera/secret/{PASSWORD}?x=1", "https://camera/secret/***?x=1"),
         ("rtsp://camera/x", "rtsp://camera/x"),
+        ("http://camera/?author=me&monkey=1", "http://camera/?author=me&monkey=1"),
         ("http://docs.example/a@b", "http://docs.example/a@b"),
     ],
 )  # fmt: skip
@@ -40,6 +62,29 @@ def test_urls(url: str, shown: str):
 def test_urls_within_a_text():
     text = f"'rtsp://a:{PASSWORD}@one/x' and (mqtt://b:{PASSWORD}@two) failed"
     assert redact(text) == "'rtsp://***@one/x' and (mqtt://***@two) failed"
+
+
+@pytest.mark.parametrize("secret", ["pä ss/w+rd", 'quo"te\\d', "пароль", "a&b<c>#d", "p%41"])
+def test_a_known_secret_goes_however_it_is_written(secret: str):
+    written = {
+        "plain": secret,
+        "percent-encoded": quote(secret, safe=""),
+        "percent-encoded, but for slashes": quote(secret),
+        "percent-encoded in lower case": re.sub(
+            "%..", lambda match: match[0].lower(), quote(secret, safe="")
+        ),
+        "a form's": quote_plus(secret),
+        "JSON": json.dumps(secret)[1:-1],
+        "JSON beyond ASCII": json.dumps(secret, ensure_ascii=False)[1:-1],
+        "Python's": repr(secret)[1:-1],
+        "HTML": html.escape(secret),
+        "Basic": base64.b64encode(f"me:{secret}".encode()).decode(),
+        "Basic without padding": base64.b64encode(f"me:{secret}".encode()).decode().rstrip("="),
+        "bare Base64": base64.b64encode(secret.encode()).decode(),
+    }
+    known = spellings(secret, "me")
+    for form, text in written.items():
+        assert text not in redact(f"<{text}> refused", known), form
 
 
 @given(before=st.text(max_size=20), secret=st.text(min_size=3, max_size=20), after=st.text())
@@ -57,6 +102,7 @@ def test_a_short_secret_goes_as_a_word_and_leaves_words_alone():
 
 def test_the_secrets_of_a_url_are_found():
     assert url_secrets("rtsp://c/x?password=a%20b") == {"a%20b", "a b"}
+    assert url_secrets("rtsp://c/key/abc/x?token=d/e_f&g=1") == {"abc", "d/e_f"}
 
 
 def record(message: object, *arguments: object, **more: object) -> logging.LogRecord:

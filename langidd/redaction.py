@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import logging
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,18 +25,26 @@ _USER_INFO: Final = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#
 _USER_INFO_SLASH: Final = re.compile(
     r"(?P<scheme>\b(?:rtsps?|mqtts?|https?)://)[^\s:/@\"'<>]*:[^\s\"'<>]*@(?=[\w.\[-])"
 )
-# Cameras that take the login in the path or the query: ?user=a&password=b, /user=a_password=b_
-_PARAMETER: Final = re.compile(
-    r"(?i)(?P<key>[?&;/_](?:password|passwd|pass|pwd|token|secret|auth|key)=)(?P<value>[^&;_\s\"'/]+)"
+# What names a login: `password`, `apiKey`, `access_token`, `X-Amz-Signature`; not `author`.
+_NAME: Final = (
+    r"(?:[a-z0-9]+[_-])*(?:api|access|stream|session|auth|secret)?"
+    r"(?:passwords?|passwd|passphrase|pass|pwd|token|secret|auth|key|signature|sig|credentials?)"
 )
+# In a query the value runs to the next parameter; in a path (/user=a_password=b_channel=1) to
+# the next name or segment.
+_QUERY: Final = re.compile(rf"(?i)(?P<key>[?&;#]{_NAME}=)(?P<value>[^&;\s\"'<>#]+)")
+_PATH: Final = re.compile(rf"(?i)(?P<key>[/_]{_NAME}=)(?P<value>(?:(?!_[a-z]+=)[^&;\s\"'<>/?#])+)")
+_SEGMENT: Final = re.compile(rf"(?i)(?P<key>://[^\s\"'<>?#]*?/{_NAME}/)(?P<value>[^\s\"'<>/?#]+)")
+_LOGINS: Final = (_QUERY, _PATH, _SEGMENT)
 
 
 def redact_url(url: str) -> str:
     """Return the URL without user, password and whatever else in it is a login."""
-    return _PARAMETER.sub(
-        rf"\g<key>{MASK}",
-        _USER_INFO.sub(rf"\g<scheme>{MASK}@", _USER_INFO_SLASH.sub(rf"\g<scheme>{MASK}@", url)),
-    )
+    url = _USER_INFO_SLASH.sub(rf"\g<scheme>{MASK}@", url)
+    url = _USER_INFO.sub(rf"\g<scheme>{MASK}@", url)
+    for pattern in _LOGINS:
+        url = pattern.sub(rf"\g<key>{MASK}", url)
+    return url
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -49,14 +60,34 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 def url_secrets(url: str) -> frozenset[str]:
     """Return the passwords that the URL's path and query hold."""
-    values = {match["value"] for match in _PARAMETER.finditer(url)}
+    values = {match["value"] for pattern in _LOGINS for match in pattern.finditer(url)}
     return frozenset(values | {unquote(value) for value in values})
+
+
+def spellings(secret: str, username: str = "") -> frozenset[str]:
+    """Return the forms in which a secret may come up in somebody else's message.
+
+    Args:
+        secret: The secret as it is.
+        username: Who logs in with it; HTTP's Basic authentication joins the two (RFC 7617).
+
+    Returns:
+        The secret as it is, percent-encoded, escaped for JSON, Python and HTML, and in Base64.
+
+    """
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    quoted |= {re.sub("%..", lambda match: match[0].lower(), text) for text in quoted}
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    escaped |= {repr(secret)[1:-1], html.escape(secret)}
+    coded = {base64.b64encode(text.encode()).decode() for text in (secret, f"{username}:{secret}")}
+    coded |= {text.rstrip("=") for text in coded}
+    return frozenset({secret} | quoted | escaped | coded)
 
 
 class SecretFilter(logging.Filter):
     """Takes secrets out of every record that passes, its traceback included.
 
-    `secrets` may be set anew at any time, as when the configuration is read again.
+    `secrets` may be replaced at any time, as when the configuration is read again.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
