@@ -45,6 +45,7 @@ class PassSpeed:
         windows_per_s: Log-mel not included.
         flops_per_s: Of the matrix products in it.
         share_of_matmul: Of what the machine's matrix products reach.
+
     """
 
     batch: int
@@ -65,6 +66,7 @@ class StageSpeeds:
         log_mel_ms: Milliseconds for one window of 2 s, on one core.
         vad_ms: Milliseconds for one second of one source's sound, by sources in a step.
         passes: The encoder by batch and length.
+
     """
 
     precision: str
@@ -91,6 +93,7 @@ def measure_stages(
         lengths_s: Seconds of a window; a padded model knows one length only.
         sources: Sources in a step of voice activity.
         repeats: The best of so many counts.
+
     """
     rng = np.random.default_rng(0)
     peak = _matmul_flops_per_s(engine, repeats)

@@ -226,6 +226,7 @@ class OpenVinoEngine:
 
         Returns:
             `(batch, labels) float32`.
+
         """
         try:
             request = self._requests.pop()
@@ -256,6 +257,7 @@ def load_engine(
 
     Raises:
         ModelError: The checkpoint cannot be used, or not in this precision.
+
     """
     engine = OpenVinoEngine(
         open_checkpoint(path),
