@@ -22,7 +22,7 @@ import numpy as np
 from langidd.audio.file import FileSource
 from langidd.errors import ModelError
 from langidd.model.calibration import calibrated_probabilities
-from langidd.model.whisper.torch_checkpoint import locate
+from langidd.model.whisper.location import locate
 from langidd.service.offline import play
 from langidd.speech.vad_worker import VadWorker
 from langidd.types import Pause, Scores, Span

@@ -208,7 +208,7 @@ def reread(model: str, scores: Path) -> Evaluation:
     For after a calibration: logits do not change with it, so nothing is heard again. What
     was left out is taken from the `evaluation.json` beside the table.
     """
-    from langidd.model.whisper.torch_checkpoint import open_checkpoint
+    from langidd.model.whisper.checkpoint import open_checkpoint
 
     table = load_observations(scores)
     calibration = open_checkpoint(model).calibration

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from langidd.errors import LangiddError, ModelError
-from langidd.model.whisper.torch_checkpoint import locate
+from langidd.model.whisper.location import locate
 from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.whisper.torch_log_mel import LogMel
 from langidd.types import SAMPLE_RATE, Calibration
@@ -100,7 +100,7 @@ def open_listener(
     if kind == "tokens":
         if context == "trimmed":
             raise ModelError(f"model {model}: Whisper's language tokens need padded context")
-        return LanguageTokens(locate(model))
+        return LanguageTokens(str(locate(model)))
     return load_classifier(model, context=context or "auto", threads=threads)
 
 

@@ -45,7 +45,7 @@ def _load(settings: ModelSettings, device: str) -> Engine:
         raise ModelError(f"model.device is {device}, and torch is not installed: {CUDA_EXTRA}")
     from langidd.model.whisper.torch_engine import load_classifier
 
-    return load_classifier(settings.path, device, settings.context, settings.threads)
+    return load_classifier(settings.path, device, settings.context, settings.precision)
 
 
 def _has_cuda() -> bool:
