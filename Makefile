@@ -5,6 +5,7 @@ VENV := .venv
 LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip --disable-pip-version-check
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
 SOURCES := langidd training tests benchmarks
 
 .PHONY: help demo test test-slow test-gpu test-lowest check format soak booted bench model clean
@@ -30,7 +31,12 @@ $(VENV)/.runs: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet -e .
 	@touch $@
 
+# PyPI's torch for Linux on x86-64 comes with gigabytes of CUDA, PyTorch's own index has one
+# without. Where that cannot be reached, what pip finds is taken.
 $(VENV)/.tests: $(VENV)/.runs
+	@[ "$$(uname -sm)" != "Linux x86_64" ] || \
+	  $(PIP) install --quiet --no-deps --retries 0 --timeout 5 --index-url $(TORCH_INDEX) torch || \
+	  echo "no torch at $(TORCH_INDEX): taking the one that pip finds elsewhere"
 	$(PIP) install --quiet -e '.[train,dev]'
 	@touch $@
 
@@ -50,7 +56,7 @@ test-gpu: $(VENV)/.tests
 $(LOWEST)/.tests: $(VENV)/.tests
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/pip install --quiet uv
-	$(BIN)/python -c 'from importlib.metadata import version as v; print("torch==" + v("torch"))' \
+	$(BIN)/python -c 'from importlib.metadata import version as v; print("torch==" + v("torch").split("+")[0])' \
 	  > $(LOWEST)/torch.txt
 	VIRTUAL_ENV=$(CURDIR)/$(LOWEST) UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" \
 	  $(LOWEST)/bin/uv pip install --resolution lowest-direct --constraint $(LOWEST)/torch.txt \

@@ -114,8 +114,8 @@ _register()
 def main() -> None:
     """Run the command line and exit at once when it is done.
 
-    Everything is closed by then. Unloading torch costs the interpreter a second of CPU, which
-    on a small or busy machine is longer than systemd waits after SIGTERM.
+    Everything is closed by then. Unloading a large library can cost the interpreter a second of
+    CPU, which on a small or busy machine is longer than systemd waits after SIGTERM.
     """
     try:
         app()
