@@ -18,7 +18,7 @@ help:
 	@echo "make test-lowest  the tests with the lowest versions that pyproject.toml allows"
 	@echo "make soak       faults, again and again, on the running daemon; prints a table"
 	@echo "make booted     the service under a real systemd, in a tree of its own; wants root"
-	@echo "make bench      how fast it is, beside the machine's limit and its peers"
+	@echo "make bench      how fast the model is here, and how many sources this machine carries"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -82,8 +82,8 @@ soak: $(VENV)/.tests
 booted:
 	tests/booted/run.sh
 
-bench: $(VENV)/.tests
-	$(BIN)/python benchmarks/throughput.py
+bench: $(VENV)/.runs
+	@$(BIN)/langidd bench
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

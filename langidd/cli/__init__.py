@@ -102,7 +102,7 @@ def langidd(
 
 def _register() -> None:
     """Add the commands, in the order in which a new user needs them."""
-    for name in ("demo", "devices", "listen", "classify", "check", "run"):
+    for name in ("demo", "devices", "listen", "classify", "check", "run", "bench"):
         module = importlib.import_module(f"langidd.cli.{name}")
         app.command(name)(getattr(module, name))
     app.add_typer(importlib.import_module("langidd.cli.service").app, name="service")

@@ -27,11 +27,18 @@ def open_whisper(settings: ModelSettings) -> EngineModel:
 
     With `cpu_fallback` the CPU takes over where the device is missing or fails.
     """
-    fallback = partial(_load, settings, "cpu") if settings.cpu_fallback else None
-    return EngineModel(partial(_load, settings, settings.device), fallback)
+    fallback = partial(load_whisper, settings, "cpu") if settings.cpu_fallback else None
+    return EngineModel(partial(load_whisper, settings, settings.device), fallback)
 
 
-def _load(settings: ModelSettings, device: str) -> Engine:
+def load_whisper(settings: ModelSettings, device: str) -> Engine:
+    """Load the model that the settings name onto a device: `auto`, `cpu`, `cuda`, `cuda:N`.
+
+    Raises:
+        DeviceLostError: There is no such device here, or it does not work.
+        ModelError: The model cannot be used, or the device needs what is not installed.
+
+    """
     if device == "cpu" or (device == "auto" and not _has_cuda()):
         from langidd.model.whisper.openvino_engine import load_engine
 
