@@ -10,7 +10,9 @@ import pytest
 
 from langidd.audio.file import FileSource
 from langidd.audio.track_languages import same_language
+from langidd.config import Settings
 from langidd.errors import SourceError
+from langidd.service.preflight import check_all
 from tests.conftest import require
 
 if TYPE_CHECKING:
@@ -133,6 +135,29 @@ async def test_a_track_that_is_not_there_is_an_error_that_names_those_that_are(
         await sound_of(path, track)
     assert f"has no audio track {track}; there is 0 (uzb), 1 (rus)" in str(caught.value)
     assert caught.value.permanent
+
+
+async def test_check_says_which_track_is_taken_and_which_are_left(
+    tmp_path: Path, stock_model: Path
+):
+    path = make(tmp_path / "film.mka", SILENT, HIGH, more=("-c:a", "flac", *LANGUAGES))
+    settings = Settings.model_validate(
+        {
+            "model": {"path": str(stock_model)},
+            "sources": [
+                {"name": "film", "file": str(path)},
+                {"name": "none", "file": str(path), "track": "en"},
+            ],
+        }
+    )
+    told: dict[str, tuple[str | None, str]] = {}
+    await check_all(
+        settings,
+        lambda part, trouble, detail: told.update({part: (trouble, detail)}),
+        timeout_s=60,
+    )
+    assert "audio track 1 (rus); left: 0 (uzb)" in told["source film"][1]
+    assert "has no audio track en; there is 0 (uzb), 1 (rus)" in (told["source none"][0] or "")
 
 
 async def test_one_track_is_taken_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture):
