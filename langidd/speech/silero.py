@@ -57,6 +57,7 @@ class SileroNetwork:
 
         Raises:
             ModelError: The weights are not there, or do not fit.
+
         """
         weights = read_silero_weights()
         try:
@@ -112,6 +113,7 @@ class SileroNetwork:
 
         Returns:
             `(n,) float32`: the probability that a voice is in each block.
+
         """
         probabilities = np.empty(len(blocks), np.float32)
         for first in range(0, len(blocks), SIZES[-1]):

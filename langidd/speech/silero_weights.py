@@ -38,6 +38,7 @@ def read_silero_weights() -> dict[str, npt.NDArray[np.float32]]:
 
     Raises:
         ModelError: The package is not installed, or carries something else.
+
     """
     path = _path()
     try:

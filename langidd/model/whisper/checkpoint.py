@@ -76,6 +76,7 @@ def open_checkpoint(name: str) -> Checkpoint:
 
     Raises:
         ModelError: It is not there, is damaged, or is no model that langidd can run.
+
     """
     folder = _folder(name)
     config = _read_config(name, folder)

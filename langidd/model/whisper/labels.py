@@ -32,6 +32,7 @@ def read_json(name: str, path: Path) -> dict[str, Any]:
 
     Raises:
         ModelError: The file cannot be read, or holds something else.
+
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -48,6 +49,7 @@ def class_labels(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 
     Raises:
         ModelError: There are none, or transformers made them up, or one is there twice.
+
     """
     try:
         by_id = {int(number): str(label) for number, label in config["id2label"].items()}
@@ -72,6 +74,7 @@ def language_tokens(
 
     Raises:
         ModelError: The model has no language tokens, or names rows that it does not have.
+
     """
     vocabulary = config.get("vocab_size", 0)
     start = config.get("decoder_start_token_id", START_OF_TRANSCRIPT)
@@ -103,6 +106,7 @@ def head_labels(name: str, block: Mapping[str, Any], tokens: Tokens) -> tuple[st
 
     Raises:
         ModelError: The block's `labels` are no list of different texts.
+
     """
     if "labels" in block:
         return _texts(name, "labels", block["labels"])

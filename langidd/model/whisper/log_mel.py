@@ -63,6 +63,7 @@ def log_mel(samples: npt.NDArray[np.float32], mels: int) -> npt.NDArray[np.float
 
     Returns:
         `(batch, mels, n / 160) float32`, each window relative to its own maximum.
+
     """
     return limit_range(log_powers(samples, mels))
 
@@ -78,6 +79,7 @@ def log_powers(samples: npt.NDArray[np.float32], mels: int) -> npt.NDArray[np.fl
 
     Returns:
         `(batch, mels, n / 160) float32`.
+
     """
     mirrored = np.pad(samples, ((0, 0), (EDGE_SAMPLES, EDGE_SAMPLES)), mode="reflect")
     # Whisper leaves out the frame that is centred on the end.
@@ -94,6 +96,7 @@ def inner_log_powers(samples: npt.NDArray[np.float32], mels: int) -> npt.NDArray
     Returns:
         `(batch, mels, 1 + (n - 400) // 160) float32`; frame i covers the samples from
         `160 * i` to `160 * i + 400`.
+
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, FFT_SAMPLES, axis=1)
     frames = frames[:, ::HOP_SAMPLES]
@@ -120,6 +123,7 @@ def limit_range(log_powers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
     Returns:
         An array of the same shape; values lie within a span of 2.
+
     """
     loudest = log_powers.max(axis=(1, 2), keepdims=True)
     limited: npt.NDArray[np.float32] = np.maximum(log_powers, loudest - np.float32(DYNAMIC_RANGE))
@@ -137,6 +141,7 @@ def mel_filters(mels: int) -> npt.NDArray[np.float32]:
 
     Returns:
         `(201, mels) float32`.
+
     """
     top = _mel(SAMPLE_RATE / 2)
     corners = _hertz(np.linspace(0.0, top, mels + 2))

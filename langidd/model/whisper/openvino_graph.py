@@ -59,6 +59,7 @@ def build_graph(checkpoint: Checkpoint) -> ov.Model:
         A model with two inputs and one output, of any batch and number of frames:
         `features`, `(batch, mels, frames) float32`; `frames`, `(batch,) int32`, how many frames
         of each window are there, an even number; logits, `(batch, labels) float32`.
+
     """
     architecture = checkpoint.architecture
     features = op.parameter([-1, architecture.mels, -1], np.float32, name=FEATURES)
@@ -206,6 +207,7 @@ class _Builder:
 
         Returns:
             `(batch, positions, width)`.
+
         """
         width = self._tensors[f"{prefix}.q_proj.weight"].shape[0]
         split = _whole([0, 0, heads, width // heads])
@@ -236,6 +238,7 @@ class _Builder:
 
         Returns:
             `(batch, width)`.
+
         """
         width = self._tensors[f"{prefix}.q_proj.weight"].shape[0]
         depth = width // heads

@@ -51,6 +51,7 @@ class OverlappingLogMel:
         Args:
             mels: The number of mel bins.
             sources: Of how many the last window is kept.
+
         """
         self._mels = mels
         self._most = sources
@@ -69,6 +70,7 @@ class OverlappingLogMel:
 
         Returns:
             `(mels, n / 160) float32`, relative to the window's own maximum.
+
         """
         with self._lock:
             last = self._last.get(source)

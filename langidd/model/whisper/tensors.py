@@ -41,6 +41,7 @@ class Tensors:
 
         Raises:
             ModelError: There are no such files, or one of them is damaged.
+
         """
         self._model = model
         self._where: dict[str, tuple[Path, str, Any]] = {}
@@ -68,6 +69,7 @@ class Tensors:
 
         Raises:
             ModelError: The tensor holds no floating-point numbers.
+
         """
         path, stored, handle = self._where[name]
         kind = handle.get_slice(stored).get_dtype()
