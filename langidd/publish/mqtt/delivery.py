@@ -53,6 +53,7 @@ class Delivery:
         on_state: Called with one line: `connecting`, `connected`, `waiting: why`,
             `refused: why`, `closed`.
         on_message: Called with each message from the broker.
+        on_settled: Called with each retained message that was acknowledged or refused.
         subscriptions: Returns the topics to subscribe to.
 
     Attributes:
@@ -75,6 +76,7 @@ class Delivery:
         announced: Announced,
         on_state: Callable[[str], None],
         on_message: Callable[[aiomqtt.Message], None],
+        on_settled: Callable[[str, bytes], None],
         subscriptions: Callable[[], Iterable[str]],
     ) -> None:
         self.connected = False
@@ -90,6 +92,7 @@ class Delivery:
         self._on_state = on_state
         self._on_message = on_message
         self._announced = announced
+        self._on_settled = on_settled
         self._subscriptions = subscriptions
         self._connection: Connection | None = None
         self._connections = 0
@@ -260,13 +263,13 @@ class Delivery:
         async with self._sending_retained:
             some = self._retained.take(IN_FLIGHT)
             outcomes = await self._deliver(connection, some, retain=self._settings.retain)
-            cleared = [
-                topic
-                for (topic, payload), outcome in zip(some, outcomes, strict=True)
-                if outcome is None and not payload
-            ]
-            for topic in cleared:
-                self._retained.cleared(topic)
+            cleared = []
+            for (topic, payload), outcome in zip(some, outcomes, strict=True):
+                if outcome is None or isinstance(outcome, RefusedError):
+                    self._on_settled(topic, payload)
+                if outcome is None and not payload:
+                    self._retained.cleared(topic)
+                    cleared.append(topic)
             if cleared:
                 await self._announced.cleared(cleared)
             _raise_loss(outcomes)

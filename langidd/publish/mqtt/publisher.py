@@ -28,7 +28,7 @@ from langidd.publish.outbox import Outbox, Row
 from langidd.types import NO_SPEECH, Decision, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     import aiomqtt
 
@@ -57,6 +57,11 @@ class _Source:
     at: float = 0.0
     offsets: messages.Offsets | None = None
     announcement: SourceAnnouncement | None = None
+    options: list[str] = field(default_factory=list)
+    config: tuple[str, bytes] = ("", b"")
+    """Topic and payload of the device's configuration."""
+    configured: bool = True
+    """Whether the broker has the configuration with these options."""
     times: messages.RecordingTimes = field(default_factory=messages.RecordingTimes)
 
 
@@ -110,6 +115,7 @@ class MqttPublisher:
             announced=self._announced,
             on_state=on_state,
             on_message=self._on_message,
+            on_settled=self._settled,
             subscriptions=self._subscriptions,
         )
         self._sources: dict[str, _Source] = {}
@@ -165,14 +171,10 @@ class MqttPublisher:
             ):
                 source.decision = _nothing_yet(announcement.name)
                 source.offsets = None
-                self._put_language(source)
                 self._put_state(source)
             if self._settings.discovery:
-                # After the language: the old one may be none of the new options.
-                self._put_config(
-                    homeassistant.source_identifier(self.topics, source.slug),
-                    homeassistant.source_config(self.topics, source.slug, announcement),
-                )
+                self._configure(source, announcement)
+            self._put_language(source)
         self._start(self._announced.remember())
 
     def decision(self, decision: Decision) -> None:
@@ -203,7 +205,7 @@ class MqttPublisher:
             topic = self.topics.of_source(source.slug, "event")
             self.outbox.append(Row(identifier, topic, payload))
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Publish the model's probabilities of a window, where windows were asked for."""
         if not self._settings.windows:
             return
@@ -212,7 +214,7 @@ class MqttPublisher:
         payload = messages.window(
             self.topics.node,
             scores.span,
-            probabilities,
+            scores.probabilities,
             read_at=time.time() if recording else None,
         )
         if not self._delivery.send(self.topics.of_source(source.slug, "window"), payload):
@@ -238,9 +240,30 @@ class MqttPublisher:
             self._put_state(source)
         return source
 
+    def _configure(self, source: _Source, announcement: SourceAnnouncement) -> None:
+        """Announce a source's device; its language is `zxx` until the broker has the options.
+
+        Home Assistant refuses a language that is none of the options it has, be they the old
+        ones or the new; `zxx` is always one.
+        """
+        options = homeassistant.options(announcement) if announcement.languages else []
+        if options != source.options:
+            source.options, source.configured = options, False
+            self._put_language(source)
+        config = homeassistant.source_config(self.topics, source.slug, announcement)
+        identifier = homeassistant.source_identifier(self.topics, source.slug)
+        source.config = (self._put_config(identifier, config), config)
+
+    def _settled(self, topic: str, payload: bytes) -> None:
+        for source in self._sources.values() if homeassistant.is_config(topic) else ():
+            if source.config == (topic, payload) and not source.configured:
+                source.configured = True
+                self._put_language(source)
+
     def _put_language(self, source: _Source) -> None:
         topic = self.topics.of_source(source.slug, "language")
-        self._retained.put(topic, messages.language(source.decision))
+        language = messages.language(source.decision)
+        self._retained.put(topic, language if source.configured else NO_SPEECH.encode())
 
     def _put_state(self, source: _Source) -> None:
         self._retained.put(
@@ -254,9 +277,10 @@ class MqttPublisher:
             self.topics.of_source(source.slug, "availability"), messages.availability(online=online)
         )
 
-    def _put_config(self, identifier: str, config: bytes) -> None:
+    def _put_config(self, identifier: str, config: bytes) -> str:
         topic = homeassistant.config_topic(self._settings.discovery_prefix, identifier)
         self._retained.put(topic, config)
+        return topic
 
     def _topics_of(self, source: str) -> list[str]:
         identifier = homeassistant.source_identifier(self.topics, source)
