@@ -175,6 +175,7 @@ class MqttPublisher:
             if self._settings.discovery:
                 self._configure(source, announcement)
             self._put_language(source)
+        self._announced.complete = True
         self._start(self._announced.remember())
 
     def decision(self, decision: Decision) -> None:

@@ -125,6 +125,23 @@ async def test_a_broker_that_was_away_when_the_node_was_renamed_is_cleared_later
         assert not {topic for topic in await retained(broker) if "hall" in topic}
 
 
+async def test_nothing_is_withdrawn_before_it_is_known_what_there_is(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        await serve(broker, tmp_path / "state", "hall", KITCHEN)
+        outbox = Outbox(tmp_path / "state")
+        settings = MqttSettings(host="127.0.0.1", port=broker.port)
+        publisher = MqttPublisher(settings, "hall", outbox, lambda _: None)
+        async with listen_all(broker.port) as home_assistant, running(publisher):
+            await until(lambda: publisher.delivery.connected)
+            await settled(broker, publisher, home_assistant)
+            publisher.announce([KITCHEN])
+            await until(lambda: not publisher._tasks)
+            await settled(broker, publisher, home_assistant)
+        await outbox.close()
+        assert home_assistant.of("--kitchen/config")
+        assert not [each for each in home_assistant.heard if not each.payload]
+
+
 async def test_a_temporary_publisher_leaves_nothing_behind(tmp_path: Path) -> None:
     async with Mosquitto(tmp_path) as broker:
         await serve(broker, None, "hall-listen", KITCHEN, temporary=True)
