@@ -81,8 +81,7 @@ class Delivery:
     ) -> None:
         self.connected = False
         self.reconnects = 0
-        self.published = 0
-        self.refused = 0
+        self.published = self.refused = 0
         self.farewell = messages.OFFLINE
         self._settings = settings
         self._client_id = client_id
@@ -101,8 +100,7 @@ class Delivery:
         self._ended.set()
         self._last_error = ""
         self._last_refusal = ""
-        self._logged: set[str] = set()
-        """Refusals that were logged since the connection began."""
+        self._logged: set[str] = set()  # refusals, since the connection began
         self._logged_failure = ""
         self._sending_retained = asyncio.Lock()
         self._sending_events = asyncio.Lock()
@@ -134,8 +132,7 @@ class Delivery:
         self._ended.clear()
         try:
             while not self.closing:
-                refused = False
-                began = time.monotonic()
+                refused, began = False, time.monotonic()
                 try:
                     await self._connect_and_serve()
                 except Exception as error:  # noqa: BLE001 - no broker may end this; it is logged

@@ -22,6 +22,7 @@ from langidd.publish.base import DeliveryState
 from langidd.publish.mqtt import homeassistant
 from langidd.publish.mqtt.announced import Announced
 from langidd.publish.mqtt.delivery import Delivery
+from langidd.publish.mqtt.inbound import Inbound
 from langidd.publish.mqtt.retained import Retained
 from langidd.publish.mqtt.topics import Topics
 from langidd.publish.outbox import Outbox, Row
@@ -29,8 +30,6 @@ from langidd.types import NO_SPEECH, Decision, Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-
-    import aiomqtt
 
     from langidd.config import MqttSettings
     from langidd.publish.base import SourceAnnouncement
@@ -40,8 +39,6 @@ UPDATE_EVERY_S: Final = 5.0
 """Of capture time, between two states of a source that differ in confidence only."""
 UPDATE_FROM: Final = 0.05
 """A confidence that moved less is not worth a message."""
-REPEAT_S: float = 5.0
-"""Between two answers to messages that make the publisher send everything again."""
 _BIRTH: Final = "homeassistant/status"
 """Where Home Assistant says that it has started, whatever its discovery prefix."""
 
@@ -79,7 +76,6 @@ class MqttPublisher:
         topics: The node's.
         outbox: Where events wait.
         windows_dropped: Windows that came while there was no connection.
-        inbound_ignored: Messages from the broker that meant nothing.
 
     Raises:
         ConfigError: The node's name cannot stand in a topic.
@@ -100,12 +96,12 @@ class MqttPublisher:
             None, rows=settings.outbox_rows, size_bytes=settings.outbox_bytes
         )
         self.windows_dropped = 0
-        self.inbound_ignored = 0
         self._settings = settings
         self._temporary = temporary
         self._births = {f"{settings.discovery_prefix}/status", _BIRTH}
         self._retained = Retained()
         self._announced = Announced(self._retained, self.outbox, clears=settings.retain)
+        self._inbound = Inbound(self._births, self.topics.status, self._send_again)
         self._delivery = Delivery(
             settings,
             settings.client_id or client_id(self.topics),
@@ -114,14 +110,12 @@ class MqttPublisher:
             outbox=self.outbox,
             announced=self._announced,
             on_state=on_state,
-            on_message=self._on_message,
+            on_message=self._inbound.message,
             on_settled=self._settled,
             subscriptions=self._subscriptions,
         )
         self._sources: dict[str, _Source] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._repeats: dict[tuple[str, ...], asyncio.TimerHandle] = {}
-        self._repeated_at: dict[tuple[str, ...], float] = {}
         self._retained.put(self.topics.status, messages.ONLINE)
         if settings.discovery:
             self._put_config(
@@ -289,46 +283,14 @@ class MqttPublisher:
         leaves = ("availability", "language", "state")
         return [config, *(self.topics.of_source(source, leaf) for leaf in leaves)]
 
-    # What comes from the broker.
-
     def _subscriptions(self) -> list[str]:
         wanted = self._settings.discovery or self._announced.awaits_birth
         return [self.topics.status, *(sorted(self._births) if wanted else ())]
 
-    def _on_message(self, message: aiomqtt.Message) -> None:
-        self.receive(str(message.topic), message.payload, retained=message.retain)
-
-    def receive(self, topic: str, payload: object, *, retained: bool) -> None:
-        """Take a message from the broker: anything at all, from anyone who may write there.
-
-        Home Assistant's birth makes everything be sent again. `offline` at the node's own
-        status while it is connected is the Last Will of an earlier connection, or somebody
-        else's doing; either way it is not true.
-        """
-        if self._delivery.closing or retained:
-            return
-        if topic in self._births and payload == messages.ONLINE:
-            self._repeat()
-        elif topic == self.topics.status and payload in (messages.OFFLINE, b""):
-            self._repeat(self.topics.status)
-        elif topic != self.topics.status or payload != messages.ONLINE:
-            self.inbound_ignored += 1
-
-    def _repeat(self, *topics: str) -> None:
-        """Send these again, or all, but not more often than every `REPEAT_S`."""
-        if topics in self._repeats:
-            return
-        loop = asyncio.get_running_loop()
-        earliest = self._repeated_at.get(topics, loop.time() - REPEAT_S) + REPEAT_S
-
-        def now() -> None:
-            del self._repeats[topics]
-            self._repeated_at[topics] = loop.time()
-            if not topics:
-                self._announced.home_assistant_started()
-            self._retained.put_again(*topics)
-
-        self._repeats[topics] = loop.call_at(max(earliest, loop.time()), now)
+    def _send_again(self, *topics: str) -> None:
+        if not topics:
+            self._announced.home_assistant_started()
+        self._retained.put_again(*topics)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -345,8 +307,7 @@ class MqttPublisher:
         Events that were not sent stay in the outbox.
         """
         self._delivery.begin_closing()
-        for timer in self._repeats.values():
-            timer.cancel()
+        self._inbound.close()
         if self._temporary:
             self._announced.withdraw(self._retained.topics - {self.topics.status})
             self._delivery.farewell = b""

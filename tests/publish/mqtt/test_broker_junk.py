@@ -50,11 +50,11 @@ def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
         publisher.announce([SourceAnnouncement("Kitchen")])
         before = dict(publisher._retained._wanted)
         for topic, payload, retained in heard:
-            publisher.receive(topic, payload, retained=retained)
+            publisher._inbound.receive(topic, payload, retained=retained)
         await asyncio.sleep(0)
         assert publisher._retained._wanted == before
         assert publisher.delivery.waiting == 0
-        assert len(publisher._repeats) <= 2
+        assert len(publisher._inbound._timers) <= 2
         await publisher.close()
 
     asyncio.run(listen())

@@ -17,8 +17,7 @@ from langidd.config import MqttSettings
 from langidd.errors import BrokerError, ConfigError
 from langidd.publish import schemas
 from langidd.publish.base import SourceAnnouncement
-from langidd.publish.mqtt import connection, delivery
-from langidd.publish.mqtt import publisher as publisher_module
+from langidd.publish.mqtt import connection, delivery, inbound
 from langidd.publish.mqtt.probe import probe
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.outbox import Outbox
@@ -53,7 +52,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults last seconds in life and fractions of them here."""
     monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
     monkeypatch.setattr(connection, "ANSWER_S", 2.0)
-    monkeypatch.setattr(publisher_module, "REPEAT_S", 0.2)
+    monkeypatch.setattr(inbound, "REPEAT_S", 0.2)
 
 
 def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
@@ -421,7 +420,7 @@ async def test_home_assistants_birth_and_a_false_offline_are_answered(tmp_path: 
                 )
             )
             await send(broker, "homeassistant/status", "offline")
-            await until(lambda: publisher.inbound_ignored == 1)
+            await until(lambda: publisher._inbound.ignored == 1)
 
 
 async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from langidd.config import MqttSettings
 from langidd.publish.base import SourceAnnouncement
-from langidd.publish.mqtt import delivery
-from langidd.publish.mqtt import publisher as publisher_module
+from langidd.publish.mqtt import delivery, inbound
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.outbox import Outbox
 from langidd.retry import RetryPolicy
@@ -35,7 +34,7 @@ HALL = SourceAnnouncement("Hall", ("uz", "ru", "en"), "microphone")
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
-    monkeypatch.setattr(publisher_module, "REPEAT_S", 0.05)
+    monkeypatch.setattr(inbound, "REPEAT_S", 0.05)
 
 
 async def retained(broker: Mosquitto) -> set[str]:
