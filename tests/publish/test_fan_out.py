@@ -17,7 +17,7 @@ from langidd.types import Health
 from tests.support.mosquitto_process import Mosquitto, decision, listen_all, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from langidd.publish.base import Publisher
@@ -40,8 +40,8 @@ class Recorder:
     def decision(self, decision: Decision) -> None:
         self.taken.append(decision)
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
-        self.taken.append((scores, probabilities))
+    def scores(self, scores: Scores) -> None:
+        self.taken.append(scores)
 
     def health(self, health: Health) -> None:
         self.taken.append(health)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import aiomqtt
@@ -22,7 +22,7 @@ from langidd.retry import RetryPolicy
 from tests.support.mosquitto_process import decision, free_port, running, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 CONNACK_5 = bytes([0x20, 3, 0, 0, 0])
@@ -50,11 +50,11 @@ def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
         publisher.announce([SourceAnnouncement("Kitchen")])
         before = dict(publisher._retained._wanted)
         for topic, payload, retained in heard:
-            publisher.receive(topic, payload, retained=retained)
+            publisher._inbound.receive(topic, payload, retained=retained)
         await asyncio.sleep(0)
         assert publisher._retained._wanted == before
         assert publisher.delivery.waiting == 0
-        assert len(publisher._repeats) <= 2
+        assert len(publisher._inbound._timers) <= 2
         await publisher.close()
 
     asyncio.run(listen())
@@ -65,6 +65,15 @@ def publish_packet(topic: bytes, payload: bytes) -> bytes:
     return bytes([0x30, len(body)]) + body
 
 
+@contextmanager
+def aborted(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """Close the connection at the end, even if the loop ends with it."""
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+
+
 @asynccontextmanager
 async def junk_broker(port: int, *answers: bytes) -> AsyncIterator[list[int]]:
     """Answers the first connections with these bytes and hangs up."""
@@ -72,16 +81,12 @@ async def junk_broker(port: int, *answers: bytes) -> AsyncIterator[list[int]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(1)
-        await reader.read(100)
-        writer.write(answers[(len(connections) - 1) % len(answers)])
-        try:
+        with suppress(TimeoutError, OSError), aborted(writer):
+            await reader.read(100)
+            writer.write(answers[(len(connections) - 1) % len(answers)])
             async with asyncio.timeout(0.05):
                 while await reader.read(1000):
                     continue
-        except (TimeoutError, OSError):
-            writer.close()
-            return
-        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:
@@ -160,12 +165,12 @@ async def test_a_connection_given_up_with_bytes_unsent_is_taken_apart_without_a_
     over = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(CONNACK_3)
-        reader._transport.pause_reading()
-        accepted.set()
-        await over.wait()
-        writer.close()
+        with aborted(writer):
+            await reader.read(100)
+            writer.write(CONNACK_3)
+            reader._transport.pause_reading()
+            accepted.set()
+            await over.wait()
 
     port = free_port()
     server = await asyncio.start_server(deaf, "127.0.0.1", port, limit=1)
@@ -183,4 +188,5 @@ async def test_a_connection_given_up_with_bytes_unsent_is_taken_apart_without_a_
     gc.collect()
     over.set()
     server.close()
+    await asyncio.sleep(0.05)  # the broker's side ends
     assert said == []

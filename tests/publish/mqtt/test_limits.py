@@ -126,15 +126,17 @@ class HoldingBroker:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._acknowledge(writer))
         with suppress(asyncio.IncompleteReadError, OSError):
-            while True:
-                head, body = await packet(reader)
-                if answer := self._answers.get(head >> 4):
-                    writer.write(answer(body))
-                elif head >> 4 == 3 and head & 0x06:
-                    size = int.from_bytes(body[:2], "big")
-                    self._waiting.append(body[2 + size : 4 + size])
-        task.cancel()
-        writer.close()
+            try:
+                while True:
+                    head, body = await packet(reader)
+                    if answer := self._answers.get(head >> 4):
+                        writer.write(answer(body))
+                    elif head >> 4 == 3 and head & 0x06:
+                        size = int.from_bytes(body[:2], "big")
+                        self._waiting.append(body[2 + size : 4 + size])
+            finally:
+                task.cancel()
+                writer.transport.abort()
 
     async def _acknowledge(self, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -10,16 +10,18 @@ import signal
 from typing import TYPE_CHECKING, Any, Literal
 
 import jsonschema
+import numpy as np
 import pytest
 
 from langidd.config import MqttSettings
 from langidd.errors import BrokerError, ConfigError
 from langidd.publish import schemas
-from langidd.publish.messages import SourceAnnouncement
-from langidd.publish.mqtt import backoff, connection, delivery, link
+from langidd.publish.base import SourceAnnouncement
+from langidd.publish.mqtt import connection, delivery, inbound
 from langidd.publish.mqtt.probe import probe
-from langidd.publish.mqtt.publisher import Publisher
+from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.outbox import Outbox
+from langidd.retry import RetryPolicy
 from langidd.types import Health, Scores, Span
 from tests.support.fault_proxy import FaultProxy
 from tests.support.mosquitto_process import (
@@ -42,16 +44,15 @@ BOTH = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 KITCHEN = SourceAnnouncement("Kitchen", ("uz", "ru", "en"), "rtsp")
 HALL = SourceAnnouncement("Зал", ("uz", "ru", "en"), "microphone")
 
+SCORES = Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), np.array([2.2, 0.0], "f"), {"uz": 0.9})
+
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults last seconds in life and fractions of them here."""
-    monkeypatch.setattr(backoff, "FIRST_S", 0.05)
-    monkeypatch.setattr(backoff, "LONGEST_S", 0.2)
+    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
     monkeypatch.setattr(connection, "ANSWER_S", 2.0)
-    monkeypatch.setattr(link, "REFUSED_S", 0.3)
-    monkeypatch.setattr(delivery, "REFUSED_S", 0.3)
-    monkeypatch.setattr(link, "REPEAT_S", 0.2)
+    monkeypatch.setattr(inbound, "REPEAT_S", 0.2)
 
 
 def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
@@ -60,9 +61,9 @@ def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
 
 def publisher_to(
     broker: Mosquitto, outbox: Outbox | None = None, node: str = "home", **more: Any
-) -> tuple[Publisher, list[str]]:
+) -> tuple[MqttPublisher, list[str]]:
     states: list[str] = []
-    return Publisher(settings(broker, **more), node, outbox, states.append), states
+    return MqttPublisher(settings(broker, **more), node, outbox, states.append), states
 
 
 def live(source: str = "Kitchen") -> Health:
@@ -87,7 +88,7 @@ async def test_what_is_published_is_what_is_documented(tmp_path: Path, protocol:
             publisher.announce([KITCHEN, HALL])
             publisher.health(live())
             publisher.decision(decision())
-            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(SCORES)
             publisher.decision(decision(1, reason="pause"))
             await listener.until(lambda heard: len(heard.of("/event")) == 2)
             await listener.until(lambda heard: heard.of("/window"))
@@ -164,7 +165,7 @@ async def test_windows_are_published_only_when_asked_for(tmp_path: Path) -> None
         publisher, _ = publisher_to(broker)
         async with running(publisher):
             await until(lambda: publisher.delivery.connected)
-            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(SCORES)
             publisher.decision(decision())
             await listener.until(lambda heard: heard.of("/event"))
         assert not listener.of("/window")
@@ -419,7 +420,7 @@ async def test_home_assistants_birth_and_a_false_offline_are_answered(tmp_path: 
                 )
             )
             await send(broker, "homeassistant/status", "offline")
-            await until(lambda: publisher.inbound_ignored == 1)
+            await until(lambda: publisher._inbound.ignored == 1)
 
 
 async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -459,8 +460,7 @@ async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> No
 async def test_two_publishers_of_one_name_do_not_spin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST_S", 0.2)
-    monkeypatch.setattr(backoff, "LONGEST_S", 60.0)
+    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.2, longest_s=60.0))
     async with Mosquitto(tmp_path) as broker:
         first, _ = publisher_to(broker)
         second, _ = publisher_to(broker)
@@ -487,6 +487,9 @@ async def test_a_probe_says_what_is_wrong(tmp_path: Path) -> None:
     async with broker, listen_all(broker.port) as listener:
         await probe(settings(broker), "home")
         await probe(settings(broker, protocol="3.1.1"), "home")
-        # A running service of that name does not notice.
-        assert not listener.of("/status")
+        await send(broker, "end", "x")
+        await listener.until(lambda heard: heard.of("end"))
+        # A service of that name stays what it was to everybody.
+        assert not [each for each in listener.heard if each.payload and each.topic != "end"]
+        assert not [each for each in listener.heard if each.retained]
     await probe(MqttSettings(), "home")

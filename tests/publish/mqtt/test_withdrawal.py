@@ -9,8 +9,7 @@ import pytest
 
 from langidd.config import MqttSettings
 from langidd.publish.base import SourceAnnouncement
-from langidd.publish.mqtt import delivery
-from langidd.publish.mqtt import publisher as publisher_module
+from langidd.publish.mqtt import delivery, inbound
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.outbox import Outbox
 from langidd.retry import RetryPolicy
@@ -35,7 +34,7 @@ HALL = SourceAnnouncement("Hall", ("uz", "ru", "en"), "microphone")
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
-    monkeypatch.setattr(publisher_module, "REPEAT_S", 0.05)
+    monkeypatch.setattr(inbound, "REPEAT_S", 0.05)
 
 
 async def retained(broker: Mosquitto) -> set[str]:
@@ -123,6 +122,23 @@ async def test_a_broker_that_was_away_when_the_node_was_renamed_is_cleared_later
         assert {topic for topic in await retained(broker) if "hall" in topic}
         await serve(broker, tmp_path / "state", "lobby", KITCHEN)
         assert not {topic for topic in await retained(broker) if "hall" in topic}
+
+
+async def test_nothing_is_withdrawn_before_it_is_known_what_there_is(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        await serve(broker, tmp_path / "state", "hall", KITCHEN)
+        outbox = Outbox(tmp_path / "state")
+        settings = MqttSettings(host="127.0.0.1", port=broker.port)
+        publisher = MqttPublisher(settings, "hall", outbox, lambda _: None)
+        async with listen_all(broker.port) as home_assistant, running(publisher):
+            await until(lambda: publisher.delivery.connected)
+            await settled(broker, publisher, home_assistant)
+            publisher.announce([KITCHEN])
+            await until(lambda: not publisher._tasks)
+            await settled(broker, publisher, home_assistant)
+        await outbox.close()
+        assert home_assistant.of("--kitchen/config")
+        assert not [each for each in home_assistant.heard if not each.payload]
 
 
 async def test_a_temporary_publisher_leaves_nothing_behind(tmp_path: Path) -> None:
