@@ -22,7 +22,9 @@ class ModelSettings(Table):
     cpu_fallback: bool = True
     """Go on with the CPU when the GPU is missing or lost."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads of the model; 0 leaves it to torch."""
+    """CPU threads of the model; 0: one for each core."""
+    precision: Literal["auto", "f32", "bf16", "f16"] = "auto"
+    """What the CPU computes in; `auto`: what it is fastest in."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
     """Windows in a batch at most."""
     max_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None

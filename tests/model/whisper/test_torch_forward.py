@@ -13,7 +13,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.whisper.torch_forward import classify
 from langidd.model.whisper.torch_log_mel import LogMel
 
