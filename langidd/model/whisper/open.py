@@ -49,7 +49,7 @@ def _load(settings: ModelSettings, device: str) -> Engine:
 
 
 def _cuda_is_there() -> bool:
-    """Look for a CUDA device; torch, which is slow to import, is asked only on machines with one."""
+    """Look for a CUDA device; torch is slow to import, so only machines with one do it."""
     dev = Path("/dev")
     if not any(dev.glob("nvidia[0-9]*")) and not (dev / "dxg").exists():
         return False
