@@ -135,7 +135,7 @@ class Downmix:
         # The signs of the leading eigenvector: the channels' common part adds up.
         signs = np.where(np.linalg.eigh(self._power)[1][:, -1] < 0, -1.0, 1.0)
         kept = signs * self._signs * self._levels
-        kept[0] *= 1.01  # of two equal channels the first one keeps its sign
+        kept[np.argmax(self._levels > 0)] *= 1.01  # of two equal channels the first keeps its sign
         signs *= 1 if kept.sum() >= 0 else -1
         if signs @ self._power @ signs > _FLIP_GAIN * signed.sum():
             self._signs = signs

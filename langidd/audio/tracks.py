@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +15,7 @@ import numpy as np
 from langidd.audio.base import one_line
 from langidd.audio.decoding import Decoder, Piece
 from langidd.audio.track_languages import same_language
-from langidd.types import SAMPLE_RATE
+from langidd.types import SAMPLE_RATE, UNCERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,12 @@ _WAIT_S: Final = 20.0
 _LIVE_WAIT_S: Final = 3.0
 """The same of a live stream, which must not seem to be stalled."""
 
+_INTERLEAVED_S: Final = 1.0
+"""Packets of several tracks lie in a file, or arrive, out of the order of time by less."""
+
+_SAME_S: Final = 1e-4
+"""Sums of times that are the same differ by less."""
+
 
 @dataclass(slots=True)
 class _Track:
@@ -42,7 +50,7 @@ class _Track:
     has_sound: bool = False
     decoded_s: float = 0.0
     ends_at_s: float | None = None
-    held: list[tuple[Piece, float]] = field(default_factory=list)
+    held: deque[tuple[Piece, float]] = field(default_factory=deque)
     """Sound that was not given so far, and when it starts by its stamps."""
 
     @property
@@ -51,7 +59,8 @@ class _Track:
 
     @property
     def language(self) -> str:
-        return self.stream.metadata.get("language", "")
+        tag = self.stream.metadata.get("language", "")
+        return "" if tag == UNCERTAIN else tag
 
     def __str__(self) -> str:
         title = self.stream.metadata.get("title", "")
@@ -127,12 +136,12 @@ class TrackReader:
     @property
     def stream(self) -> av.AudioStream:
         """The track that is taken, or would be."""
-        return self._first.stream
+        return self._tracks[0].stream
 
     @property
     def ends_at_s(self) -> float:
         """Where the sound decoded so far ends, by its stamps."""
-        return self._first.decoder.ends_at_s
+        return self._tracks[0].decoder.ends_at_s
 
     def decode(self, packet: av.Packet[av.AudioStream], arrived_at: float = 0.0) -> Iterator[Piece]:
         """Decode a packet of any stream; those of tracks that are not taken give nothing.
@@ -156,32 +165,43 @@ class TrackReader:
                 self.decoded += len(piece.samples)
         self._wait_s = 0.0
         yield from self._choose()
-
-    @property
-    def _first(self) -> _Track:
-        return self._tracks[0] if self._taken is None else self._taken
+        yield from self._give(self._tracks[0])
 
     def _choose(self) -> Iterator[Piece]:
         """Take a track as soon as it is known which; gives its sound."""
         first = self._tracks[0]
-        if len(self._tracks) > 1:
-            sounding = next((track for track in self._tracks if track.has_sound), None)
-            waited = max(track.decoded_s for track in self._tracks) >= self._wait_s
-            if sounding is not None and (waited or sounding is first):
-                first = sounding
-                self._tracks = [first]
-            elif not waited:
-                return
+        if len(self._tracks) == 1:
+            yield from self._give(first)
+            return
+        sounding = next((track for track in self._tracks if track.has_sound), None)
+        waited = max(track.decoded_s for track in self._tracks) >= self._wait_s
+        if sounding is not None and (waited or sounding is first):
+            if self._taken is not None and sounding.held:
+                yield from self._give(first, until_s=sounding.held[0][1])
+            self._tracks = [sounding]
+            self._take(sounding, level=logging.WARNING)
+            yield from self._give(sounding)
+        elif waited:
             self._take(first, level=logging.WARNING)
-        for piece, starts_at_s in first.held:
+            # Another track may get sound that was captured before what was read last.
+            yield from self._give(first, until_s=(first.ends_at_s or 0.0) - _INTERLEAVED_S)
+            for track in self._tracks[1:]:
+                while track.held and track.held[0][1] < (self._given_to_s or 0.0):
+                    track.held.popleft()
+
+    def _give(self, track: _Track, *, until_s: float = math.inf) -> Iterator[Piece]:
+        while track.held:
+            piece, starts_at_s = track.held[0]
+            ends_at_s = starts_at_s + len(piece.samples) / SAMPLE_RATE
+            if ends_at_s > until_s:
+                return
+            track.held.popleft()
             lost_s = piece.lost_s
             if self._given_to_s is not None:
                 # Also the hole before the first sound, and from one track to another.
-                lost_s = max(0.0, starts_at_s - self._given_to_s)
-            self._given_to_s = starts_at_s + len(piece.samples) / SAMPLE_RATE
-            yield replace(piece, lost_s=lost_s)
-        for track in self._tracks:
-            track.held.clear()
+                lost_s = starts_at_s - self._given_to_s
+            self._given_to_s = ends_at_s
+            yield replace(piece, lost_s=lost_s if lost_s > _SAME_S else 0.0)
 
     def _take(self, taken: _Track, *, level: int) -> None:
         if taken is self._taken:

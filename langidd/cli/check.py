@@ -43,15 +43,16 @@ def check(
     flags = overrides(settings, log_level=log_level)
     loaded = load_settings(config, flags, defaults={"log": {"level": "error"}})
     configure_logs(loaded.log, loaded.secrets())
-    wrong = 0
+    told = wrong = 0
     typer.echo(f"✓ configuration: {printable(str(config))} ({len(loaded.sources)} sources)")
 
     def tell(part: str, trouble: str | None, detail: str) -> None:
-        nonlocal wrong
+        nonlocal told, wrong
+        told += 1
         wrong += trouble is not None
         typer.echo(f"✗ {part}: {trouble}" if trouble is not None else f"✓ {part}: {detail}")
 
     asyncio.run(check_all(loaded, tell, timeout_s=timeout_s))
     if wrong:
-        typer.echo(f"{wrong} of {len(loaded.sources) + 3} things are wrong", err=True)
+        typer.echo(f"{wrong} of {told} checks failed", err=True)
         raise typer.Exit(1)

@@ -231,8 +231,8 @@ class PictureView:
             bar = ProgressBar(
                 total=1.0, completed=value, width=24, complete_style=style, finished_style=style
             )
-            heard = self._window.get(label)
-            window = "" if heard is None else f"[dim]window {heard:4.0%}[/]"
+            scored = self._window.get(label)
+            window = "" if scored is None else f"[dim]window {scored:4.0%}[/]"
             table.add_row(f"[{style}]{label}[/]", bar, f"{value:4.0%}", window)
         return table
 

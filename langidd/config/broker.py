@@ -22,19 +22,19 @@ class TlsSettings(Table):
     """TLS to the broker."""
 
     enabled: bool = False
-    """Off by default; a file below without it is refused."""
+    """Must be true if any other key is given."""
     ca_file: ReadableFile | None = None
-    """Authorities to trust instead of the system's (PEM)."""
+    """Authorities to trust instead of those of the system (PEM)."""
     cert_file: ReadableFile | None = None
     """The client's certificate (PEM)."""
     key_file: ReadableFile | None = None
     """The client certificate's key (PEM)."""
     key_password: Secret | None = None
-    """The key's password; better in a file."""
+    """The key's password; a file is better."""
     key_password_file: ReadableFile | None = None
     """A file that holds the key's password."""
     insecure: bool = False
-    """Trust any certificate: for a try, never for a service."""
+    """Trust any certificate: for tests only."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -57,13 +57,13 @@ class MqttSettings(Table):
     username: Text | None = None
     """The broker's user."""
     password: Secret | None = None
-    """The user's password; better in a file."""
+    """The user's password; a file is better."""
     password_file: ReadableFile | None = None
     """A file that holds the password."""
     client_id: Text | None = None
-    """Unset: made of the node's name."""
+    """Unset: made from the node's name."""
     protocol: Literal["5", "3.1.1"] = "5"
-    """MQTT's version."""
+    """The version of MQTT."""
     base: Topic = "langidd"
     """The first part of every topic."""
     qos: Literal[0, 1] = 1
@@ -75,15 +75,15 @@ class MqttSettings(Table):
     tls: TlsSettings = TlsSettings()
     """TLS to the broker."""
     discovery: bool = True
-    """Tell Home Assistant what there is."""
+    """Announce the sources to Home Assistant."""
     discovery_prefix: Topic = "homeassistant"
-    """Where Home Assistant listens."""
+    """The prefix that Home Assistant listens on."""
     windows: bool = False
-    """Publish each window's probabilities too."""
+    """Publish the probabilities of each window as well."""
     outbox_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
-    """Events kept while the broker is away."""
+    """The most events that wait while the broker is away."""
     outbox_bytes: Annotated[int, Field(ge=65_536, le=2**40)] = 64 * 2**20
-    """Room for them on disk; the oldest go first."""
+    """The most bytes of them on disk; the oldest events are dropped first."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -94,5 +94,5 @@ class MqttSettings(Table):
 
     @property
     def port_number(self) -> int:
-        """The port, given or the usual one."""
+        """The port, given or the default."""
         return self.port or (8883 if self.tls.enabled else 1883)

@@ -1,4 +1,4 @@
-"""The kinds of value that settings hold, each refusing what cannot be."""
+"""The types of values in the settings, with their validation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 
 
 class Table(BaseModel):
-    """A table of the configuration: frozen, nothing unknown, no type but the one named."""
+    """A table of the configuration: frozen, without unknown keys, and strict about types."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -40,7 +40,7 @@ class Table(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
-        """Refuse an unknown key, with what is known as a fact of the error."""
+        """Refuse an unknown key; the error carries the known ones."""
         for key in data if isinstance(data, dict) else ():
             if key not in cls.model_fields:
                 raise PydanticCustomError(
@@ -87,7 +87,7 @@ def _language(text: str) -> str:
 
 
 def _number_or_name(value: object) -> object:
-    """A device's number arrives as text from a flag or a variable."""
+    """Convert a device number, which is text in a flag or a variable."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 

@@ -1,4 +1,4 @@
-"""The three layers: the TOML file, the `LANGIDD_…` variables over it, the flags over both."""
+"""The layers of the settings: the TOML file, then `LANGIDD_…` variables, then flags."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ DEFAULT_PATH: Final = Path("/etc/langidd/config.toml")
 PREFIX: Final = "LANGIDD_"
 
 NO_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "REQUIRE_ALL"})
-"""Variables with our prefix that are no settings: the file's place, and the tests' own."""
+"""Variables with the prefix that are not settings: the file's path, and those of the tests."""
 
 
 class _Environment(Settings, BaseSettings):
-    """The models again, as pydantic-settings wants them to read variables by."""
+    """The settings, in the form in which pydantic-settings reads variables."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
@@ -52,13 +52,22 @@ def load_settings(
 ) -> Settings:
     """Read the settings.
 
-    `path` is the TOML file (None: no file). `flags` is a nested mapping of what the
-    command line gave; it wins over the environment, which wins over the file.
-    `defaults` is the same for what a command wants where nobody says otherwise. Lists
-    (sources) replace each other whole, except that `LANGIDD_SOURCES__0__PASSWORD`
-    and the like reach into one.
+    A list (sources) replaces the list of the layer below, except that variables such as
+    `LANGIDD_SOURCES__0__PASSWORD` set a key in it.
 
-    Raises ConfigError, in one line without secrets.
+    Args:
+        path: The TOML file; None for no file.
+        flags: What the command line gives, nested as in the file. They override the
+            environment, which overrides the file.
+        defaults: The defaults of a command, which everything else overrides.
+        environment: Whether to read variables.
+
+    Returns:
+        The settings. A key under an old name is logged as a warning.
+
+    Raises:
+        ConfigError: Something is not valid; one line without secrets.
+
     """
     file = _read(path) if path is not None else {}
     for line in with_new_names(file, lambda place: f"{path}: {key_text(place)}"):
@@ -71,7 +80,7 @@ def load_settings(
     for layer in (defaults or {}, file, variables, flags):
         given = _over(given, dict(layer))
     if environment and not given.get("state_directory") and os.environ.get("STATE_DIRECTORY"):
-        # systemd gives several, joined by colons, where a unit names several.
+        # With several directories in a unit, systemd joins them by colons.
         given["state_directory"] = os.environ["STATE_DIRECTORY"].split(":")[0]
     directory = path.parent if path is not None else Path()
     try:
@@ -89,9 +98,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(")[2].rstrip(")") if "(" in str(error) else "somewhere"
-        # The parser's own words may quote the file, and the file may hold a password.
+        # The message of the parser may quote the file, and the file may hold a password.
         raise ConfigError(
-            f"{path} is no TOML {place}; look for a missing quote, bracket or ="
+            f"{path} is not valid TOML {place}; look for a missing quote, bracket or ="
         ) from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
@@ -100,7 +109,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _variables() -> dict[str, Any]:
-    """Return what the environment sets, each text turned into the type of its key."""
+    """Return what the environment sets, each text converted to the type of its key."""
     known = Settings.model_fields
     for name in os.environ:
         if not name.upper().startswith(PREFIX):
@@ -112,7 +121,7 @@ def _variables() -> dict[str, Any]:
     try:
         raw = EnvSettingsSource(_Environment)()
     except SettingsError:
-        # Its text quotes the value; the key is found by asking for each alone.
+        # Its message quotes the value, so the variable is looked for again.
         raise ConfigError(_unparsed()) from None
     for line in with_new_names(raw, _variable):
         _LOG.warning(line)
@@ -124,7 +133,7 @@ def _variable(location: Location) -> str:
 
 
 def _unparsed() -> str:
-    """Return which variable it is: a table's or a list's, whose text is no JSON."""
+    """Return the error about the variable of a table or list whose text is not JSON."""
     for name, value in os.environ.items():
         key = name[len(PREFIX) :].lower()
         if name.upper().startswith(PREFIX) and key in Settings.model_fields:
@@ -144,7 +153,7 @@ def _is_compound(annotation: Any) -> bool:
 
 
 def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a kind of type
-    """Turn the texts of variables into what their keys are; what does not fit stays text."""
+    """Convert the texts of variables to the types of their keys, where they fit."""
     if isinstance(value, dict):
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             fields = annotation.model_fields
@@ -168,7 +177,7 @@ def _typed(value: Any, annotation: Any) -> Any:  # noqa: PLR0911 - one answer a 
 
 
 def _over(below: Any, above: Any) -> Any:
-    """Lay one layer over another: tables merge, everything else is replaced."""
+    """Merge two layers: tables are merged, anything else is replaced."""
     if isinstance(below, dict) and isinstance(above, dict):
         merged = dict(below)
         for key, value in above.items():
@@ -191,7 +200,7 @@ def _origin(
     variables: Mapping[str, Any],
     flags: Mapping[str, Any],
 ) -> str:
-    """Say which layer the key at fault came from."""
+    """Return which layer the key at fault came from, as the start of a message."""
     if _holds(flags, location):
         return ""
     if _holds(variables, location):

@@ -1,4 +1,4 @@
-"""Settings of the way from sound to decision: model, voice activity, windows, decider."""
+"""Settings of the stages from audio to decision: model, voice activity, windows, decider."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ class ModelSettings(Table):
     path: Text = "uz-ru-en"
     """A shipped model's name, a directory, or a Hugging Face hub name."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
-    """`auto` takes CUDA where there is one."""
+    """`auto` is CUDA if available."""
     cpu_fallback: bool = True
-    """Go on with the CPU when the GPU is missing or lost."""
+    """Use the CPU if the GPU is missing or fails."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads of the model; 0: one for each core."""
     precision: Literal["auto", "f32", "bf16", "f16"] = "auto"
     """What the CPU computes in; `auto`: what it is fastest in."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
-    """Windows in a batch at most."""
+    """The most windows in a batch."""
     max_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
-    """How long the oldest window waits for company; unset: 5 on CUDA, 20 on the CPU."""
+    """How long a window waits for others; unset: 5 on CUDA, 20 on the CPU."""
     context: Literal["auto", "padded", "trimmed"] = "auto"
-    """What the encoder sees: 30 s always, or the window alone; `auto` asks the checkpoint."""
+    """The input of the encoder: padded to 30 s, or the window; `auto`: as the checkpoint says."""
 
 
 class VadSettings(Table):
-    """Who decides what is speech."""
+    """Voice activity detection and speech segments."""
 
     engine: Literal["webrtc", "silero", "both"] = "both"
-    """`both`: WebRTC's cheap gate first, Silero's network behind it."""
+    """`both`: WebRTC as a cheap gate, the Silero network behind it."""
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
-    """WebRTC's: 0 lets most through, 3 least."""
+    """Of WebRTC: 0 passes the most frames as speech, 3 the fewest."""
     threshold: Unit = 0.5
-    """Silero's: the probability from which a frame is speech."""
+    """Of Silero: the probability at which a frame is speech."""
     min_silence_s: Annotated[float, Field(ge=0.03, le=10)] = 0.5
     """A pause this long ends a speech segment."""
     min_speech_s: Annotated[float, Field(ge=0, le=10)] = 0.25
-    """Shorter bursts are no speech."""
+    """A shorter burst is not speech."""
     prefix_padding_s: Annotated[float, Field(ge=0, le=5)] = 0.2
-    """Sound kept from before the onset."""
+    """Audio kept from before the onset."""
 
 
 class WindowSettings(Table):
-    """What the classifier hears at once."""
+    """Windows: what the model scores at a time."""
 
     hop_s: Annotated[float, Field(ge=0.1, le=30)] = 0.5
-    """New speech from window to window."""
+    """New speech between two windows."""
     length_s: Annotated[float, Field(ge=0.5, le=30)] = 2.0
-    """The most that a window holds."""
+    """The length of a window."""
     first_s: Annotated[float, Field(ge=0.1, le=30)] = 1.0
     """Speech before the first window of a segment."""
 

@@ -20,7 +20,7 @@ class HttpSettings(Table):
     """Metrics and health over HTTP."""
 
     port: Port | None = None
-    """Unset: no HTTP."""
+    """Unset: HTTP is off."""
     host: Host = "127.0.0.1"
     """The address to listen on."""
 
@@ -29,26 +29,26 @@ class LogSettings(Table):
     """What is logged, and in what form."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is shown."""
+    """The lowest level that is logged."""
     format: Literal["auto", "human", "json", "journald"] = "auto"
-    """`auto`: journald under systemd, else human."""
+    """`auto`: journald under systemd, otherwise human."""
 
 
 class Settings(Table):
-    """All of it."""
+    """All settings."""
 
     node: Text = Field(default_factory=lambda: socket.gethostname().partition(".")[0] or "langidd")
-    """This machine's name in topics."""
+    """The name of this machine in topics."""
     state_directory: AnyPath | None = None
-    """Where the outbox lies; unset: systemd's `$STATE_DIRECTORY`, else nothing is kept."""
+    """The directory of the outbox; unset: systemd's `$STATE_DIRECTORY`, else only memory."""
     model: ModelSettings = ModelSettings()
-    """The checkpoint."""
+    """The model."""
     vad: VadSettings = VadSettings()
-    """Speech and silence."""
+    """Voice activity detection."""
     windows: WindowSettings = WindowSettings()
-    """What the classifier hears at once."""
+    """Windows."""
     decision: DecisionSettings = DecisionSettings()
-    """How sure is sure."""
+    """Decisions."""
     mqtt: MqttSettings = MqttSettings()
     """The broker."""
     http: HttpSettings = HttpSettings()
@@ -56,7 +56,7 @@ class Settings(Table):
     log: LogSettings = LogSettings()
     """Logs."""
     sources: Annotated[list[SourceSettings], Field(max_length=1000, default_factory=list)]
-    """What is listened to."""
+    """The sources."""
 
     @model_validator(mode="after")
     def _names(self) -> Self:

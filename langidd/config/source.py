@@ -29,39 +29,39 @@ class SourceSettings(Table):
     """One source: exactly one of `device`, `rtsp` and `file`."""
 
     name: Text
-    """Shown everywhere, and made into a topic."""
+    """The name in logs and, reduced to `[a-z0-9_-]`, in topics."""
     device: Device | None = None
-    """A microphone's number or (part of) its name."""
+    """A microphone's number, or part of its name."""
     rtsp: Annotated[str, Field(max_length=2000)] | None = None
     """A camera's `rtsp://` or `rtsps://` URL; its user and password move to the keys below."""
     file: Literal["-"] | AnyPath | None = None
-    """A recording, or `-`: raw 16-bit samples on standard input."""
+    """A recording, or `-`: raw 16-bit samples from standard input."""
     realtime: bool = False
-    """Play a file at the pace of the clock."""
+    """Play a file in real time."""
     loop: bool = False
-    """Play a file over and over."""
+    """Repeat a file."""
     track: Track | None = None
-    """Which audio track of a file or camera: its number from 0, or its language."""
+    """The audio track of a file or camera: its number from 0, or its language."""
     transport: Literal["tcp", "udp"] = "tcp"
-    """RTSP's."""
+    """The transport of RTSP."""
     username: Text | None = None
     """The camera's user."""
     password: Secret | None = None
-    """The user's password; better in a file."""
+    """The user's password; a file is better."""
     password_file: ReadableFile | None = None
     """A file that holds the password."""
     candidates: Annotated[list[Language], Field(min_length=1, max_length=200)] | None = None
-    """The languages spoken here; unset: all that the model knows."""
+    """The languages spoken here; unset: all languages of the model."""
     priors: dict[Language, Annotated[float, Field(gt=0, le=1)]] | None = None
-    """How likely each is before anything is heard."""
+    """The prior probability of each."""
     preset: Text | None = None
     """Another preset than `decision.preset`."""
     stall_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
-    """No sound for this long is a fault."""
+    """The source has stalled after this long without audio."""
     sample_rate: Annotated[int, Field(ge=4_000, le=768_000)] = 16_000
-    """Of standard input."""
+    """For standard input."""
     channels: Annotated[int, Field(ge=1, le=64)] = 1
-    """Of standard input."""
+    """For standard input."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,1 +1,1 @@
-"""The demo: a short recording of three languages, and what a subscriber hears of it."""
+"""The demo: a short recording in three languages, and what a subscriber receives."""

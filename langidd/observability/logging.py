@@ -1,4 +1,4 @@
-"""Logs: for a person, as JSON, or for the journal; without secrets and without floods."""
+"""Logs for people, as JSON, or for the journal, without secrets and without repeats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Form = Literal["auto", "human", "json", "journald"]
 
 _TALKATIVE: Final = ("amqtt", "transitions", "mqtt", "aiomqtt", "httpx", "httpcore", "filelock",
                      "huggingface_hub", "transformers", "urllib3", "asyncio", "libav")  # fmt: skip
-"""Third parties whose daily life is of no interest below `warning`."""
+"""Third-party loggers that are of no interest below `warning`."""
 
 # syslog's priorities, as sd-daemon(3) wants them at a line's start
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4),
@@ -75,7 +75,7 @@ def _install(level: Level, form: Form, secrets: Iterable[str]) -> SecretFilter:
 
 
 def final_line(text: str) -> str:
-    """Return the last line that a failing command says: without secrets, as stderr wants it."""
+    """Return the error line of a failing command, without secrets, as standard error needs it."""
     filters = [inner for handler in logging.getLogger().handlers for inner in handler.filters]
     secrets = {
         secret for inner in filters if isinstance(inner, SecretFilter) for secret in inner.secrets
@@ -85,10 +85,10 @@ def final_line(text: str) -> str:
 
 
 def formatter(form: Form, stream: TextIO) -> logging.Formatter:
-    """Return what writes a record in that form."""
+    """Return the formatter for that form."""
     chosen = form if form != "auto" else ("journald" if _is_journal(stream) else "human")
     if chosen == "json":
-        # Each encoding that is not UTF-8 has escapes of its own, which are none of JSON's.
+        # Other encodings would escape characters in a form that is not JSON.
         return JsonFormatter(ascii_only=codecs.lookup(stream.encoding or "utf-8").name != "utf-8")
     if chosen == "journald":
         return JournalFormatter("%(name)s: %(message)s")
@@ -105,7 +105,7 @@ def _is_journal(stream: TextIO) -> bool:
 
 
 def _lines(text: str) -> str:
-    """Return the text with nothing in its lines that a terminal would obey."""
+    """Return the text without control characters in its lines."""
     return "\n".join(printable(line) for line in text.rstrip("\n").split("\n"))
 
 
@@ -176,7 +176,7 @@ class Handler(logging.StreamHandler[TextIO]):
 
 
 def _catch_uncaught() -> None:
-    """Send what nobody caught through the log, where the secrets are taken out."""
+    """Log uncaught exceptions, so that secrets are removed from them too."""
     log = logging.getLogger("langidd")
 
     def uncaught(
@@ -184,7 +184,7 @@ def _catch_uncaught() -> None:
     ) -> None:
         if issubclass(kind, KeyboardInterrupt):
             return
-        log.critical("this is a fault of langidd", exc_info=(kind, error, trace))
+        log.critical("internal error; please report it", exc_info=(kind, error, trace))
 
     def in_thread(arguments: threading.ExceptHookArgs) -> None:
         if arguments.exc_value is not None and not issubclass(arguments.exc_type, SystemExit):

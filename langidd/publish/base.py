@@ -65,11 +65,6 @@ class Publisher(Protocol):
     """
 
     @property
-    def connected(self) -> bool:
-        """Whether what is published is being delivered now."""
-        ...
-
-    @property
     def delivery(self) -> DeliveryState:
         """How what is published goes out now."""
         ...

@@ -28,11 +28,6 @@ class FanOut:
         self._failing: set[tuple[str, str]] = set()
 
     @property
-    def connected(self) -> bool:
-        """Whether every publisher delivers now."""
-        return all(publisher.connected for publisher in self.publishers)
-
-    @property
     def delivery(self) -> DeliveryState:
         """The sums over all publishers; durable where every one of them is."""
         states = [publisher.delivery for publisher in self.publishers]

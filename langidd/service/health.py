@@ -78,7 +78,7 @@ class HealthMonitor:
         It is empty where a restart cannot help: a camera that is down, a silent pipe, a
         broker that is away.
         """
-        stuck_s = self._results.scoring.stuck_s(self._oldest_wait_s)
+        stuck_s = self._results.scoring.stuck_s(self._oldest_wait_s, time.monotonic())
         if stuck_s >= within_s:
             return f"windows come, and none has been scored for {stuck_s:.0f} s"
         return self._pool.blocked(within_s)

@@ -11,9 +11,9 @@ import socket
 import stat
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,6 +28,7 @@ from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from langidd.config import HttpSettings, Settings, SourceSettings
 
@@ -79,8 +80,8 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
 
     Args:
         settings: what `run` would run with.
-        tell: called with `(part, trouble, detail)`; `trouble` is one line without secrets,
-            or None.
+        tell: called with `(part, trouble, detail)`, each time one line without secrets;
+            `trouble` is None where all is well.
         timeout_s: a part that takes longer is in trouble.
 
     """
@@ -89,13 +90,14 @@ async def check_all(settings: Settings, tell: Tell, *, timeout_s: float) -> None
     async def attempt(part: str, work: Awaitable[str], within_s: float = timeout_s) -> None:
         try:
             async with asyncio.timeout(within_s):
-                detail = await work
+                details = (await work).splitlines()
         except TimeoutError:
             tell(part, f"no answer within {within_s:g} s", "")
         except LangiddError as error:
             tell(part, " ".join(redact(str(error), secrets).split()), "")
         else:
-            tell(part, None, detail)
+            for detail in details:
+                tell(part, None, detail)
 
     await attempt("model", _model(settings), MODEL_TIMEOUTS * timeout_s)
     parts = [
@@ -125,23 +127,14 @@ async def _broker(settings: Settings) -> str:
     if settings.mqtt.host is None:
         return "none named; langidd will run its own on the loopback address"
     from langidd.naming import host_and_port
-    from langidd.publish.mqtt.delivery import losses
     from langidd.publish.mqtt.probe import probe
+    from langidd.publish.mqtt.refusals import losses
 
     mqtt = settings.mqtt
     await probe(mqtt, settings.node)
     tls = " with TLS" if mqtt.tls.enabled else ""
     place = host_and_port(mqtt.host or "", mqtt.port_number)
-    hidden = [
-        f"only root can read {path}; a systemd service needs it in credentials/"
-        for path in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
-        if path is not None and "credentials" not in path.parts and _only_roots(path)
-    ]
-    return "; ".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt), *hidden])
-
-
-def _only_roots(path: Path) -> bool:
-    return os.geteuid() == 0 and not path.stat().st_mode & stat.S_IROTH
+    return "\n".join([f"{place}{tls} accepts all that the service sends", *losses(mqtt)])
 
 
 async def _state(settings: Settings) -> str:
@@ -176,20 +169,24 @@ def _write(directory: Path) -> None:
 
 
 async def _files(settings: Settings) -> str:
-    """Whether the unit's own user can read what root can."""
+    """Look whether the unit's own user can read the files that root can."""
     tls = settings.mqtt.tls
     named = [settings.mqtt.password_file, tls.ca_file, tls.cert_file, tls.key_file]
     named += [tls.key_password_file, *(source.password_file for source in settings.sources)]
     files = [path for path in named if path is not None]
-    configuration = Path("/etc/langidd")
-    for path in files:
-        ours = configuration in path.parents and configuration / "credentials" not in path.parents
-        if ours and not path.stat().st_mode & 0o004:
-            raise ConfigError(
-                f"{path} can be read by its owner only, and the service has a user of its own; "
-                f"move it to {configuration / 'credentials'}, which the unit hands over"
-            )
-    return f"{len(files)} files of passwords and certificates can be read"
+    hidden = [
+        str(path)
+        for path in files
+        if os.geteuid() == 0
+        and "credentials" not in path.parts
+        and not path.stat().st_mode & stat.S_IROTH
+    ]
+    advice = f"only root can read {', '.join(hidden)}; a systemd service needs it in credentials/"
+    if any(path.startswith("/etc/langidd/") for path in hidden):
+        raise ConfigError(advice)
+    return "\n".join(
+        [f"{len(files)} files of passwords and certificates", *([advice] if hidden else [])]
+    )
 
 
 async def _http(http: HttpSettings) -> str:
@@ -211,6 +208,8 @@ def _langidd_answers(host: str, port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/livez", timeout=2) as answer:
             return "live" in json.load(answer)
+    except urllib.error.HTTPError as error:
+        return "live" in error.read().decode(errors="replace")
     except (OSError, ValueError):
         return False
 

@@ -132,7 +132,7 @@ class Results:
         Where that has begun, sources that give audio are said to be stalled, since nothing
         is decided about them any more; where it has ended, they are live again.
         """
-        trouble = self.scoring.trouble(oldest_wait_s)
+        trouble = self.scoring.trouble(oldest_wait_s, time.monotonic())
         if bool(trouble) != bool(self._trouble):
             if trouble:
                 log.error("%s; all sources count as stalled until one is scored", trouble)

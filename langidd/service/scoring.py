@@ -12,8 +12,9 @@ FAILED_IN_A_ROW: Final = 3
 """So many failures, of any source, with no scored window between them: the model fails. A
 single damaged window does not count against it."""
 
-STUCK_S: Final = 15.0
-"""Windows come and none has been scored for this long: not ready."""
+STUCK_S: Final = 30.0
+"""Windows come and none has been scored for this long: not ready. A slow machine takes
+seconds for a batch."""
 
 RECENT_S: Final = 60.0
 """The period over which dropped windows are weighed, and in which a source is logged once."""
@@ -48,6 +49,7 @@ class ScoringMonitor:
     failed_windows: int = 0
     dropped_windows: int = 0
     failed_in_a_row: int = 0
+    _scored_at: float | None = None
     _unscored_in_a_row: int = 0
     _first_unscored_at: float = 0.0
     _last_unscored_at: float = 0.0
@@ -57,6 +59,7 @@ class ScoringMonitor:
     def scored(self, now: float) -> None:
         """Note a window that the model scored."""
         self.scored_windows += 1
+        self._scored_at = now
         self.failed_in_a_row = self._unscored_in_a_row = 0
         self._counts(now).scored += 1
 
@@ -72,23 +75,27 @@ class ScoringMonitor:
         self._counts(now).dropped += 1
         self._unscored(now)
 
-    def stuck_s(self, oldest_wait_s: float) -> float:
+    def stuck_s(self, oldest_wait_s: float, now: float) -> float:
         """Return for how long windows have come of which none was scored; 0: they are scored.
 
         Args:
-            oldest_wait_s: how long the oldest window in the batcher's queue has waited. A
-                model that hangs gives no outcome, but lets it grow.
+            oldest_wait_s: how long the oldest window, in the queue or in the model, has
+                waited. A model that hangs gives no outcome, but lets it grow.
+            now: the loop's time.
 
         """
+        hangs_s = oldest_wait_s
+        if self._scored_at is not None:
+            hangs_s = min(hangs_s, now - self._scored_at)
         if self._unscored_in_a_row < FAILED_IN_A_ROW:
-            return oldest_wait_s
-        return max(oldest_wait_s, self._last_unscored_at - self._first_unscored_at)
+            return hangs_s
+        return max(hangs_s, self._last_unscored_at - self._first_unscored_at)
 
-    def trouble(self, oldest_wait_s: float) -> str:
+    def trouble(self, oldest_wait_s: float, now: float) -> str:
         """Return in one line why windows are not scored; empty: they are."""
         if self.failed_in_a_row >= FAILED_IN_A_ROW:
             return f"the model failed on each of the last {self.failed_in_a_row} windows"
-        if (stuck_s := self.stuck_s(oldest_wait_s)) >= STUCK_S:
+        if (stuck_s := self.stuck_s(oldest_wait_s, now)) >= STUCK_S:
             return f"the model has scored no window for {stuck_s:.0f} s"
         return ""
 

@@ -8,6 +8,7 @@ import logging
 import random
 import subprocess
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,24 +73,25 @@ CONTINUOUS: dict[str, Callable[[int, float], float]] = {
 }
 
 
-@pytest.mark.parametrize("stamps", CONTINUOUS)
-async def test_whatever_a_camera_s_stamps_say_its_sound_is_continuous_and_of_now(
-    alaw: bytes, stamps: str
-):
-    with pretender(StampedCamera([alaw], CONTINUOUS[stamps])) as port:
-        got = await listen(RtspSource("cam", f"rtsp://127.0.0.1:{port}/x"))
-    assert not any(chunk.gap for chunk, _ in got)
-    for (one, _), (other, _) in itertools.pairwise(got):
-        assert other.captured_at == pytest.approx(one.ends_at, abs=0.01)
-    for chunk, came_at in got:
-        assert -0.05 < came_at - chunk.ends_at < 1.5
+async def at_once(cameras: dict[str, StampedCamera]) -> dict[str, list[tuple[Chunk, float]]]:
+    """Listen to all of them at the same time."""
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(pretender(one)) for name, one in cameras.items()}
+        sources = [RtspSource(name, f"rtsp://127.0.0.1:{port}/x") for name, port in ports.items()]
+        got = await asyncio.gather(*map(listen, sources))
+    return dict(zip(cameras, got, strict=True))
 
 
-@pytest.mark.parametrize("packet_s", [0.01, 0.03, 0.06, 0.1])
-async def test_packets_of_any_length(alaw: bytes, packet_s: float):
-    with pretender(StampedCamera([alaw], packet_s=packet_s)) as port:
-        got = await listen(RtspSource("cam", f"rtsp://127.0.0.1:{port}/x"), 3)
-    assert not any(chunk.gap for chunk, _ in got)
+async def test_whatever_a_camera_s_stamps_say_its_sound_is_continuous_and_of_now(alaw: bytes):
+    cameras = {name: StampedCamera([alaw], stamp) for name, stamp in CONTINUOUS.items()}
+    for packet_s in (0.01, 0.03, 0.06, 0.1):
+        cameras[f"packets of {packet_s} s"] = StampedCamera([alaw], packet_s=packet_s)
+    for name, got in (await at_once(cameras)).items():
+        assert not any(chunk.gap for chunk, _ in got), name
+        for (one, _), (other, _) in itertools.pairwise(got):
+            assert other.captured_at == pytest.approx(one.ends_at, abs=0.01), name
+        for chunk, came_at in got:
+            assert -0.05 < came_at - chunk.ends_at < 1.5, name
 
 
 async def test_a_few_lost_packets_are_silence_and_many_are_a_gap(alaw: bytes):

@@ -111,9 +111,11 @@ install_and_start() {
     expect "active only once the model is warm (READY=1)" "$ready" says 'model uz-ru-en on cpu'
     is ActiveState active || bad "active" "$(unit ActiveState)"
     timed 10 "STATUS says how many sources are live" live 1
+    timed 10 "/readyz answers 200" answers readyz 200
+    expect "/livez answers 200" "" answers livez 200
     listen
     for language in uz ru en; do
-        timed 60 "a subscriber hears of \`$language\`" grep -q "\"language\":\"$language\"" "$EVENTS"
+        timed 60 "a subscriber receives \`$language\`" grep -q "\"language\":\"$language\"" "$EVENTS"
     done
     row "STATUS, word for word" "" "\`$(unit StatusText)\`"
 }
@@ -253,7 +255,7 @@ reload() {
     soon 10 live 1
     printf 'preset = "fast"\n' >> "$CONFIG"
     systemctl reload langidd
-    timed 20 "the only source changes: it is started anew, the service goes on" live 1
+    timed 20 "the only source changes: it is restarted, the service goes on" live 1
     configure demo
     systemctl reload langidd
     soon 10 live 1
@@ -300,12 +302,14 @@ kill_9() {
     restarts=$(unit NRestarts)
     systemctl stop mosquitto
     soon 90 at_least_waiting 2
+    timed 10 "without the broker /readyz answers 503" answers readyz 503
+    expect "and /livez 200: a restart would not help" "" answers livez 200
     waiting=$(waiting)
     before=$(events)
     pid=$(unit MainPID)
     mark
     kill -9 "$pid"
-    timed 90 "kill -9: systemd starts it anew, and it is ready" \
+    timed 90 "kill -9: systemd restarts it, and it is ready" \
         bash -c "systemctl is-active --quiet langidd && [ \$(systemctl show -P MainPID langidd) != $pid ]"
     expect "one more restart is counted" "$(unit NRestarts)" [ "$(unit NRestarts)" -eq $((restarts + 1)) ]
     expect "events that waited are still there" "$waiting waited" [ "$waiting" -ge 1 -a "$(waiting)" -ge "$waiting" ]
@@ -316,6 +320,14 @@ kill_9() {
 metrics() {
     python3 -c 'import urllib.request as web
 print(web.urlopen("http://127.0.0.1:9123/metrics", timeout=5).read().decode())' 2> /dev/null
+}
+answers() { # PAGE STATUS: what HTTP says of its health
+    python3 -c 'import sys, urllib.error, urllib.request as web
+try:
+    status = web.urlopen(f"http://127.0.0.1:9123/{sys.argv[1]}", timeout=5).status
+except urllib.error.HTTPError as error:
+    status = error.code
+sys.exit(str(status) != sys.argv[2])' "$1" "$2" 2> /dev/null
 }
 waiting() { metrics | awk '/^langidd_outbox_events/ { printf "%d", $2 }'; } # events in the outbox
 at_least_waiting() { [ "$(waiting)" -ge "$1" ]; }
@@ -350,7 +362,7 @@ broker() {
 }
 at_most_waiting() { [ "$(waiting)" -le "$1" ]; }
 
-ledger() { # all that the subscriber heard: holes, repetitions
+ledger() { # all that the subscriber received: holes, repetitions
     local said
     deaf
     said=$(python3 - "$EVENTS" << 'EOF'
@@ -392,7 +404,7 @@ drop_ins() {
         systemctl restart langidd
         soon 20 live 1
         score=$(systemd-analyze security --no-pager langidd | sed -n 's/.*service: //p' | tr -d ':)-')
-        expect "starts and hears with ${names:-no drop-in}; \`systemd-analyze security\`" "$score" live 1
+        expect "starts and decides with ${names:-no drop-in}; \`systemd-analyze security\`" "$score" live 1
     done
     rm -r /etc/systemd/system/langidd.service.d
     systemctl daemon-reload

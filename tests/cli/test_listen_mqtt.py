@@ -23,8 +23,9 @@ async def test_listen_publishes_as_a_node_of_its_own(stock_model: Path, tmp_path
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, _ = await process.communicate()
+        # What it announced is withdrawn when it ends.
         await listener.until(lambda heard: heard.of("-listen/status")[-1:]
-            and heard.of("-listen/status")[-1].payload == "offline")  # fmt: skip
+            and heard.of("-listen/status")[-1].payload == "")  # fmt: skip
     assert process.returncode == 0
     shown = [json.loads(line) for line in output.decode().splitlines()]
     decided = [line for line in shown if line.get("type") == "decision"]

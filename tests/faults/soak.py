@@ -196,18 +196,18 @@ class Soak:
     async def watched(self, work: Coroutine[Any, Any, None]) -> list[str]:
         """Do it; says what became of memory, and of the radios, which nobody meddles with."""
         first = self.memory()
-        began, heard_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
+        began, audio_s = time.monotonic(), await self.radio_metric("langidd_audio_seconds_total")
         await work
         await self.well()
         minutes = (time.monotonic() - began) / 60
-        heard_s = await self.radio_metric("langidd_audio_seconds_total") - heard_s
+        audio_s = await self.radio_metric("langidd_audio_seconds_total") - audio_s
         gaps = await self.radio_metric("langidd_audio_gaps_total")
         reconnects = await self.radio_metric("langidd_source_reconnects")
         return [
             f"- memory (RSS): {first} at first, {self.memory()} after {minutes:.1f} minutes",
             (
-                f"- the radios, left alone for those {minutes:.1f} minutes: heard for"
-                f" {heard_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
+                f"- the two control sources, for {minutes:.1f} minutes: audio for"
+                f" {audio_s / 60 / len(self.house.radios):.1f} minutes each, {gaps:.0f} gaps,"
                 f" {reconnects:.0f} reconnects"
             ),
         ]
@@ -238,7 +238,8 @@ async def run(arguments: argparse.Namespace) -> int:
                 await soak.well()
                 await asyncio.sleep(WARM_S)
                 remarks += await soak.watched(soak.rounds())
-                soak.extend(arguments.faults, until)
+                # A round's cameras may have made more faults than were asked for.
+                soak.extend(len(soak.ledger.outcomes) + ends, until)
                 await soak.last()
                 await soak.well()
             except (TimeoutError, AssertionError) as error:
@@ -267,7 +268,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--faults", type=int, default=100)
+    parser.add_argument("--faults", type=int, default=100, help="at least")
     parser.add_argument("--minutes", type=float, default=60.0, help="at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", type=Path, help="write the table there too")

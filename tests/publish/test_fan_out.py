@@ -9,7 +9,7 @@ import pytest
 
 from langidd.config import MqttSettings, Settings
 from langidd.errors import ConfigError
-from langidd.publish.base import SourceAnnouncement
+from langidd.publish.base import DeliveryState, SourceAnnouncement
 from langidd.publish.fan_out import FanOut
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.registry import open_publishers
@@ -29,7 +29,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.taken: list[object] = []
-        self.connected = True
+        self.delivery = DeliveryState(
+            connected=True, published=3, waiting=1, dropped=0, refused=0, durable=True, detail=""
+        )
         self._end = asyncio.Event()
 
     def announce(self, sources: Sequence[SourceAnnouncement]) -> None:
@@ -64,7 +66,7 @@ async def test_what_one_publisher_raises_harms_no_other(caplog: pytest.LogCaptur
     before, after = Recorder(), Recorder()
     several: Publisher = FanOut([before, Broken(), after])
     async with asyncio.timeout(5), running(several):
-        assert several.connected
+        assert several.delivery.connected
         for number in range(3):
             several.decision(decision(number))
         several.health(Health("Kitchen", "live", 1.0))
@@ -75,8 +77,12 @@ async def test_what_one_publisher_raises_harms_no_other(caplog: pytest.LogCaptur
         "Broken could not take a decision; the others have it",
         "Broken did not close: RuntimeError('no end')",
     ]
-    after.connected = False
-    assert not several.connected
+    after.delivery = DeliveryState(
+        connected=False, published=1, waiting=9, dropped=2, refused=0, durable=False, detail="gone"
+    )
+    assert several.delivery == DeliveryState(
+        connected=False, published=7, waiting=11, dropped=2, refused=0, durable=False, detail="gone"
+    )
 
 
 async def test_a_name_that_cannot_be_published_is_refused() -> None:
@@ -104,6 +110,7 @@ async def test_the_settings_say_which_publishers_there_are(tmp_path: Path) -> No
                 several.announce([SourceAnnouncement("Kitchen", ("uz", "ru"))])
                 several.decision(decision())
                 await listener.until(lambda heard: heard.of("/event"))
-                assert several.connected
+                assert several.delivery.connected
                 assert gauges["mqtt_connected"]() == gauges["outbox_durable"]() == 1
         assert gauges["outbox_events"]() == gauges["outbox_durable"]() == 0
+        assert gauges["mqtt_published"]() > 5

@@ -9,19 +9,19 @@ def test_a_single_damaged_window_is_no_trouble():
     monitor = ScoringMonitor()
     monitor.scored(1.0)
     monitor.failed(2.0)
-    assert monitor.trouble(0.0) == ""
+    assert monitor.trouble(0.0, 2.0) == ""
     monitor.scored(500.0)
     monitor.failed(900.0)
-    assert (monitor.trouble(0.0), monitor.stuck_s(0.0)) == ("", 0.0)
+    assert (monitor.trouble(0.0, 901.0), monitor.stuck_s(0.0, 901.0)) == ("", 0.0)
 
 
 def test_windows_that_all_fail_are_trouble_until_one_is_scored():
     monitor = ScoringMonitor()
     for second in range(FAILED_IN_A_ROW):
         monitor.failed(10.0 + second)
-    assert "failed on each of the last 3 windows" in monitor.trouble(0.0)
+    assert "failed on each of the last 3 windows" in monitor.trouble(0.0, 13.0)
     monitor.scored(20.0)
-    assert monitor.trouble(0.0) == ""
+    assert monitor.trouble(0.0, 20.0) == ""
     assert monitor.failed_windows == FAILED_IN_A_ROW
 
 
@@ -30,15 +30,23 @@ def test_how_long_nothing_was_scored_counts_only_while_windows_come():
     for second in (0.0, 30.0, 61.0):
         monitor.failed(second)
     # Nobody has spoken since: a restart would find nothing to score either.
-    assert monitor.stuck_s(0.0) == 61.0
+    assert monitor.stuck_s(0.0, 3_600.0) == 61.0
 
 
 def test_a_model_that_hangs_is_seen_by_what_waits_and_by_what_is_dropped():
     monitor = ScoringMonitor()
-    assert "scored no window for 20 s" in monitor.trouble(20.0)
+    assert "scored no window for 31 s" in monitor.trouble(31.0, 31.0)
     for second in range(0, 40, 2):
         monitor.dropped(float(second))
-    assert "scored no window for 38 s" in monitor.trouble(4.0)
+    assert "scored no window for 38 s" in monitor.trouble(4.0, 40.0)
+
+
+def test_a_long_queue_before_a_slow_model_is_no_hang():
+    monitor = ScoringMonitor()
+    monitor.scored(100.0)
+    assert monitor.stuck_s(90.0, 104.0) == 4.0
+    assert monitor.trouble(90.0, 104.0) == ""
+    assert "scored no window for 40 s" in monitor.trouble(126.0, 140.0)
 
 
 def test_overload_is_a_share_of_the_recent_windows_and_passes():

@@ -52,7 +52,7 @@ async def broker_killed(house: House, hold_s: float) -> Outcome:
         house.proxy.refuse()
 
     return await _fault(
-        house, "broker: SIGKILL (all it knew is lost)",
+        house, "broker: SIGKILL (its state is lost)",
         inject=kill, heal=lambda: _bring_back(house), hold_s=hold_s,
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ async def broker_restarted(house: House, hold_s: float) -> Outcome:
         house.proxy.refuse()
 
     return await _fault(
-        house, "broker: SIGTERM, started again",
+        house, "broker: SIGTERM, restarted",
         inject=end, heal=lambda: _bring_back(house), hold_s=hold_s,
     )  # fmt: skip
 

@@ -47,7 +47,7 @@ async def _nothing() -> None:
 
 async def camera_killed(house: House, camera: Camera, hold_s: float) -> Outcome:
     return await _fault(
-        house, camera, "camera: SIGKILL, started again",
+        house, camera, "camera: SIGKILL, restarted",
         inject=camera.kill, heal=camera.start, hold_s=hold_s,
     )  # fmt: skip
 

@@ -155,7 +155,7 @@ async def langidd_restarted(house: House, _hold_s: float) -> Outcome:
     await house.langidd.start()
     came = await house.witness.next_event(ended, 120)
     return Outcome(
-        "langidd: SIGTERM, started again", "langidd", began, ended - began, came - ended, START_S
+        "langidd: SIGTERM, restarted", "langidd", began, ended - began, came - ended, START_S
     )
 
 

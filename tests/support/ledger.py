@@ -48,8 +48,8 @@ class Ledger:
         """The events in one line."""
         witness = self._witness
         return (
-            f"- events heard: {len({seen.event['id'] for seen in witness.seen})}; "
-            f"lost: {len(witness.lost())}; seen twice: {len(witness.doubled())}; "
+            f"- events received: {len({seen.event['id'] for seen in witness.seen})}; "
+            f"lost: {len(witness.lost())}; duplicates: {len(witness.doubled())}; "
             f"out of order: {witness.out_of_order()}"
         )
 
@@ -65,7 +65,7 @@ class Ledger:
         """Markdown: a row for each kind, the sums below."""
         doubled = self.doubled_by_kind()
         lines = [
-            "| fault | injected | in time | median | worst | allowed | worst share | doubled |",
+            "| fault | injected | in time | median | worst | allowed | worst share | duplicates |",
             "|---|---|---|---|---|---|---|---|",
         ]
         by_kind: dict[str, list[Outcome]] = defaultdict(list)

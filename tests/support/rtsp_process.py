@@ -46,6 +46,8 @@ def rtsp_server(streams: dict[str, str], *arguments: str, port: int = 0) -> Iter
     finally:
         process.kill()  # also where a test has stopped it
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @contextmanager

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
     from langidd.config import MqttSettings
 
+_log = logging.getLogger(__name__)
+
 HOST: Final = "127.0.0.1"
+SHUTDOWN_S: Final = 1.0
+"""For the clients to be gone, then for the broker itself."""
 _LISTENER: Final = "default"
 
 
@@ -27,7 +31,7 @@ class EmbeddedBroker:
         self.port = port
         self._broker: Any = None
         self._server: asyncio.Server | None = None
-        self._served: set[asyncio.Task[None]] = set()
+        self._served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def settings(self, settings: MqttSettings) -> MqttSettings:
         """Return settings that reach this broker, which speaks MQTT 3.1.1 only."""
@@ -74,21 +78,29 @@ class EmbeddedBroker:
     ) -> None:
         if self._server is not None:
             self._server.close()
-        await self._broker.shutdown()
+        # Clients first: amqtt may wait for ever for the end of one that is still connected.
+        for writer in self._served.values():
+            writer.transport.abort()
+        if self._served:
+            await asyncio.wait(self._served, timeout=SHUTDOWN_S)
+        try:
+            async with asyncio.timeout(SHUTDOWN_S):
+                await self._broker.shutdown()
+        except TimeoutError:
+            _log.warning("langidd's own broker did not end within %g s", SHUTDOWN_S)
         for task in self._served:
             task.cancel()
-        await asyncio.gather(*self._served, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs every connection in a task
-        self._served.add(task)
+        self._served[task] = writer
         try:
             await self._broker.external_connected(
                 StreamReaderAdapter(reader), StreamWriterAdapter(writer), _LISTENER
             )
         finally:
-            self._served.discard(task)
+            del self._served[task]
             writer.close()

@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
@@ -28,14 +29,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from langidd.errors import BrokerError
-from langidd.publish.mqtt.paho import paho_client
+from langidd.publish.mqtt.paho import close_socket, guard_socket, paho_client
 from langidd.publish.mqtt.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from paho.mqtt.client import Client as PahoClient
     from paho.mqtt.reasoncodes import ReasonCode
 
     from langidd.config import MqttSettings
@@ -46,6 +46,8 @@ CONNECT_S: Final = 5.0
 """For the TCP connection, for each address of the host; then for TLS."""
 ANSWER_S: Final = 10.0
 """For the answer to CONNECT, and for each acknowledgement after it."""
+LEAVE_S: Final = 0.5
+"""For acknowledgements still underway when the connection is left, and for DISCONNECT."""
 IN_FLIGHT: Final = 20
 """Messages without an acknowledgement at a time; fewer where the broker says so."""
 LARGEST_INBOUND: Final = 64 * 1024
@@ -87,10 +89,6 @@ class Connection:
     """One connection: `open` it, deliver, then `leave` or `abandon` it.
 
     Every call ends: with what was asked, or with aiomqtt.MqttError.
-
-    Attributes:
-        lost: Done, with an error, once the connection is lost or closed.
-
     """
 
     def __init__(
@@ -130,12 +128,15 @@ class Connection:
         self._window = asyncio.Semaphore(IN_FLIGHT)
         self._acknowledgements: dict[int, asyncio.Future[ReasonCode]] = {}
         self._answer: asyncio.Future[Properties | None] = self._loop.create_future()
-        self.lost: asyncio.Future[None] = self._loop.create_future()
-        for future in (self._answer, self.lost):
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        for future in (self._answer, self._lost):
             future.add_done_callback(_retrieve)
         self._paho = paho_client(self._client)
         self._paho.connect_timeout = CONNECT_S
-        self._attach(self._paho)
+        guard_socket(self._paho, self._in_loop, lambda: self._abandoned)
+        self._paho.on_connect = self._on_connect
+        self._paho.on_disconnect = self._on_disconnect
+        self._paho.on_publish = self._on_publish
         self._tasks = [self._loop.create_task(each) for each in (self._receive(), self._ping())]
 
     @classmethod
@@ -180,33 +181,21 @@ class Connection:
         if settings.protocol == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = LARGEST_INBOUND
-        finished: asyncio.Future[None] = self._loop.create_future()
-        finished.add_done_callback(_retrieve)
-
-        def settle(error: Exception | None) -> None:
-            if finished.done():
-                return
-            if error is None:
-                finished.set_result(None)
-            else:
-                finished.set_exception(error)
+        finished: Future[object] = Future()
+        finished.set_running_or_notify_cancel()
 
         def connect() -> None:
-            error: Exception | None = None
             try:
-                self._paho.connect(
-                    settings.host or "",
-                    settings.port_number,
-                    settings.keepalive_s,
-                    properties=properties,
+                host, port = settings.host or "", settings.port_number
+                finished.set_result(
+                    self._paho.connect(host, port, settings.keepalive_s, properties=properties)
                 )
-            except Exception as raised:  # noqa: BLE001 - handed to whoever waits
-                error = raised
-            self._in_loop(lambda: settle(error))
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits
+                finished.set_exception(error)
 
         # A daemon: a name server that does not answer must not keep the process from ending.
         threading.Thread(target=connect, name="mqtt-connect", daemon=True).start()
-        await finished
+        await asyncio.wrap_future(finished)
 
     def _respect(self, limits: Properties | None) -> None:
         """Take the broker's limits from CONNACK."""
@@ -239,11 +228,10 @@ class Connection:
             self._acknowledgements[mid] = acknowledged
             try:
                 async with asyncio.timeout(ANSWER_S):
-                    reason = await acknowledged
+                    # Whoever waits may be cancelled; `leave` still waits for the broker.
+                    reason = await asyncio.shield(acknowledged)
             except TimeoutError:
                 raise aiomqtt.MqttError(f"no acknowledgement within {ANSWER_S:g} s") from None
-            finally:
-                self._acknowledgements.pop(mid, None)
         if reason.is_failure:
             raise RefusedError(topic, int(reason.value), str(reason))
 
@@ -252,8 +240,8 @@ class Connection:
         self._publish(topic, payload, 0, retain=False)
 
     def _publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int:
-        if self.lost.done():
-            raise aiomqtt.MqttError("the connection is lost") from self.lost.exception()
+        if self._lost.done():
+            raise aiomqtt.MqttError("the connection is lost") from self._lost.exception()
         info = self._paho.publish(topic, payload, qos, retain)
         if info.rc != MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "could not publish")
@@ -264,11 +252,21 @@ class Connection:
         granted = await self._client.subscribe(topic, qos=0)
         return all(getattr(code, "value", code) < _SUBSCRIPTION_FAILED for code in granted)
 
+    async def until_lost(self) -> None:
+        """Wait until the connection is lost, and raise why."""
+        await asyncio.shield(self._lost)
+
     async def leave(self) -> None:
-        """Send DISCONNECT, so that the broker does not send the Last Will; then close."""
+        """Send DISCONNECT, so that the broker does not send the Last Will; then close.
+
+        mosquitto counts a client as lost whose socket is closed while it acknowledges a
+        message, DISCONNECT or not; so acknowledgements come first.
+        """
         try:
+            if self._acknowledgements:
+                await asyncio.wait(self._acknowledgements.values(), timeout=LEAVE_S)
             if self._paho.disconnect() == MQTT_ERR_SUCCESS:
-                await asyncio.wait((self.lost,), timeout=1.0)
+                await asyncio.wait((self._lost,), timeout=LEAVE_S)
         finally:
             self.abandon()
 
@@ -280,19 +278,10 @@ class Connection:
             task.cancel()
         with contextlib.suppress(RuntimeError):  # the loop has ended, and all sockets with it
             # After what is in the loop's queue already: registering the socket there.
-            self._loop.call_soon(self._close_socket)
-
-    def _close_socket(self) -> None:
-        paho, sock = self._paho, self._paho.socket()
-        if sock is None or sock.fileno() < 0:
-            return
-        for forget in (paho.on_socket_unregister_write, paho.on_socket_close):
-            if forget is not None:
-                forget(paho, None, sock)
-        sock.close()
+            self._loop.call_soon(close_socket, self._paho)
 
     def _lose(self, error: Exception) -> None:
-        waiting: list[asyncio.Future[Any]] = [self.lost, self._answer]
+        waiting: list[asyncio.Future[Any]] = [self._lost, self._answer]
         for future in (*waiting, *self._acknowledgements.values()):
             if not future.done():
                 future.set_exception(error)
@@ -314,49 +303,10 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - handed to whoever uses the connection
             self._lose(error)
 
-    # paho's callbacks. The socket's run in the connecting thread; all are brought to the loop.
+    # paho's callbacks.
 
-    def _attach(self, paho: PahoClient) -> None:
-        opened, register, unregister = (
-            paho.on_socket_open,
-            paho.on_socket_register_write,
-            paho.on_socket_unregister_write,
-        )
-        assert opened is not None  # noqa: S101 - aiomqtt drives the socket through these
-        assert register is not None  # noqa: S101
-        assert unregister is not None  # noqa: S101
-
-        def on_open(client: PahoClient, data: Any, sock: Any) -> None:
-            def attach() -> None:
-                if self._abandoned:
-                    sock.close()
-                else:
-                    opened(client, data, sock)
-
-            self._in_loop(attach)
-
-        def on_register(client: PahoClient, data: Any, sock: Any) -> None:
-            def attach() -> None:
-                if not self._abandoned and sock.fileno() >= 0:
-                    register(client, data, sock)
-
-            self._in_loop(attach)
-
-        def on_unregister(client: PahoClient, data: Any, sock: Any) -> None:
-            # paho also asks this of a socket that is closed already.
-            if sock.fileno() >= 0:
-                unregister(client, data, sock)
-
-        paho.on_socket_open = on_open
-        paho.on_socket_register_write = on_register
-        paho.on_socket_unregister_write = on_unregister
-        paho.on_connect = self._on_connect
-        paho.on_disconnect = self._on_disconnect
-        paho.on_publish = self._on_publish
-
-    def _on_connect(
-        self, _client: PahoClient, _data: Any, _flags: Any, reason: ReasonCode, limits: Any
-    ) -> None:
+    def _on_connect(self, *arguments: Any) -> None:
+        reason, limits = arguments[3:5]
         if self._answer.done():
             return
         if reason.is_failure:
@@ -364,23 +314,20 @@ class Connection:
         else:
             self._answer.set_result(limits)
 
-    def _on_disconnect(
-        self, _client: PahoClient, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
-    ) -> None:
+    def _on_disconnect(self, *arguments: Any) -> None:
         def lose() -> None:
             if not self._answer.done():
                 why = f" ({self._warning.text})" if self._warning.text else ""
                 self._lose(
                     aiomqtt.MqttError(f"the broker closed the connection without an answer{why}")
                 )
-            self._lose(aiomqtt.MqttCodeError(reason, "the connection ended"))
+            self._lose(aiomqtt.MqttCodeError(arguments[3], "the connection ended"))
 
         self._in_loop(lose)
 
-    def _on_publish(
-        self, _client: PahoClient, _data: Any, mid: int, reason: ReasonCode, _properties: Any
-    ) -> None:
-        acknowledged = self._acknowledgements.get(mid)
+    def _on_publish(self, *arguments: Any) -> None:
+        mid, reason = arguments[2:4]
+        acknowledged = self._acknowledgements.pop(mid, None)
         if acknowledged is not None and not acknowledged.done():
             acknowledged.set_result(reason)
 

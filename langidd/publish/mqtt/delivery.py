@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,13 +14,14 @@ from langidd.errors import LangiddError
 from langidd.naming import host_and_port
 from langidd.publish import messages
 from langidd.publish.mqtt.connection import IN_FLIGHT, Connection, RefusedError
-from langidd.publish.mqtt.refusals import failure
+from langidd.publish.mqtt.refusals import failure, losses
 from langidd.retry import Backoff, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from langidd.config import MqttSettings
+    from langidd.publish.mqtt.announced import Announced
     from langidd.publish.mqtt.retained import Retained
     from langidd.publish.outbox import Outbox
 
@@ -47,11 +49,11 @@ class Delivery:
         status: The topic that says whether the service is connected; also the Last Will's.
         retained: The newest payload of each retained topic.
         outbox: Events, in order.
+        announced: Learns what the broker has cleared.
         on_state: Called with one line: `connecting`, `connected`, `waiting: why`,
             `refused: why`, `closed`.
         on_message: Called with each message from the broker.
-        prepare: Awaited once a connection is there; returns the topics to subscribe to.
-        on_cleared: Awaited with retained topics that the broker has cleared.
+        subscriptions: Returns the topics to subscribe to.
 
     Attributes:
         connected: Whether the broker has accepted the connection.
@@ -67,13 +69,13 @@ class Delivery:
         settings: MqttSettings,
         client_id: str,
         status: str,
+        *,
         retained: Retained,
         outbox: Outbox,
-        *,
+        announced: Announced,
         on_state: Callable[[str], None],
         on_message: Callable[[aiomqtt.Message], None],
-        prepare: Callable[[], Awaitable[Iterable[str]]],
-        on_cleared: Callable[[list[str]], Awaitable[None]],
+        subscriptions: Callable[[], Iterable[str]],
     ) -> None:
         self.connected = False
         self.reconnects = 0
@@ -87,8 +89,8 @@ class Delivery:
         self._outbox = outbox
         self._on_state = on_state
         self._on_message = on_message
-        self._prepare = prepare
-        self._on_cleared = on_cleared
+        self._announced = announced
+        self._subscriptions = subscriptions
         self._connection: Connection | None = None
         self._connections = 0
         self._closing = asyncio.Event()
@@ -139,18 +141,12 @@ class Delivery:
                     backoff.reset()
                 self.connected = False
                 wait_s = backoff.longest_s() if refused else backoff.next_s()
-                await self._rest(wait_s)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), wait_s)
         finally:
             self.connected = False
             self._ended.set()
             self._on_state("closed")
-
-    async def _rest(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            return
 
     def begin_closing(self) -> None:
         """Connect no more, and send what waits where there is a connection."""
@@ -183,9 +179,7 @@ class Delivery:
         self._connection = connection
         try:
             self._accepted()
-            await _first(
-                self._end(connection), self._until_lost(connection), self._send(connection)
-            )
+            await _first(self._end(connection), connection.until_lost(), self._send(connection))
             await connection.leave()
         finally:
             self._connection = None
@@ -226,15 +220,12 @@ class Delivery:
         _log.log(level, "%s; trying again", why.text, exc_info=None if known else error)
         return why.refused
 
-    async def _until_lost(self, connection: Connection) -> None:
-        await asyncio.shield(connection.lost)
-
     async def _send(self, connection: Connection) -> None:
-        for topic in await self._prepare():
+        await self._announced.remember()
+        for topic in self._subscriptions():
             if not await connection.subscribe(topic):
                 _log.warning("the broker does not allow a subscription to %s", topic)
         # Whatever the broker was told, it may have forgotten; status last, when all is there.
-        self._retained.put(self._status, messages.ONLINE)
         self._retained.put_again()
         self._retained.put_again(self._status)
         await _first(self._send_retained(connection), self._send_events(connection))
@@ -255,7 +246,8 @@ class Delivery:
             async with self._sending_retained:
                 await connection.deliver(self._status, self.farewell, retain=self._settings.retain)
                 if not self.farewell:
-                    await self._on_cleared([self._status])
+                    self._retained.discard(self._status)
+                    await self._announced.cleared([self._status])
 
     # The queues.
 
@@ -276,7 +268,7 @@ class Delivery:
             for topic in cleared:
                 self._retained.cleared(topic)
             if cleared:
-                await self._on_cleared(cleared)
+                await self._announced.cleared(cleared)
             _raise_loss(outcomes)
 
     async def _send_events(self, connection: Connection) -> None:
@@ -328,21 +320,6 @@ class Delivery:
                     self._logged.add(self._last_refusal)
                     _log.error("%s; check its access rules", outcome)
         return outcomes
-
-
-def losses(settings: MqttSettings) -> list[str]:
-    """Return what is lost with the settings for brokers of less ability, a line each."""
-    lost = []
-    if not settings.retain:
-        lost.append(
-            "mqtt.retain is off: whoever subscribes later learns a source's language only at its "
-            "next change, and that the service is gone not at all"
-        )
-    if not settings.qos:
-        lost.append(
-            "mqtt.qos is 0: events that are on their way when the connection breaks are lost"
-        )
-    return lost
 
 
 def _raise_loss(outcomes: Iterable[BaseException | None]) -> None:

@@ -20,6 +20,7 @@ from langidd.naming import slug, slugs
 from langidd.publish import messages
 from langidd.publish.base import DeliveryState
 from langidd.publish.mqtt import homeassistant
+from langidd.publish.mqtt.announced import Announced
 from langidd.publish.mqtt.delivery import Delivery
 from langidd.publish.mqtt.retained import Retained
 from langidd.publish.mqtt.topics import Topics
@@ -27,7 +28,7 @@ from langidd.publish.outbox import Outbox, Row
 from langidd.types import NO_SPEECH, Decision, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     import aiomqtt
 
@@ -99,25 +100,23 @@ class MqttPublisher:
         self._temporary = temporary
         self._births = {f"{settings.discovery_prefix}/status", _BIRTH}
         self._retained = Retained()
+        self._announced = Announced(self._retained, self.outbox, clears=settings.retain)
         self._delivery = Delivery(
             settings,
             settings.client_id or client_id(self.topics),
             self.topics.status,
-            self._retained,
-            self.outbox,
+            retained=self._retained,
+            outbox=self.outbox,
+            announced=self._announced,
             on_state=on_state,
             on_message=self._on_message,
-            prepare=self._prepare,
-            on_cleared=self._cleared,
+            subscriptions=self._subscriptions,
         )
         self._sources: dict[str, _Source] = {}
-        self._before_birth: set[str] = set()
-        """Configurations that were withdrawn and that Home Assistant may not know of."""
-        self._after_birth: set[str] = set()
-        """Those that are withdrawn once more now that Home Assistant has started."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._repeats: dict[tuple[str, ...], asyncio.TimerHandle] = {}
         self._repeated_at: dict[tuple[str, ...], float] = {}
+        self._retained.put(self.topics.status, messages.ONLINE)
         if settings.discovery:
             self._put_config(
                 homeassistant.node_identifier(self.topics),
@@ -125,52 +124,22 @@ class MqttPublisher:
             )
 
     @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the connection."""
-        return self._delivery.connected
-
-    @property
-    def published(self) -> int:
-        """Messages that the broker acknowledged, and windows sent."""
-        return self._delivery.published
+    def delivery(self) -> DeliveryState:
+        """How messages go out now."""
+        return DeliveryState(
+            connected=self._delivery.connected,
+            published=self._delivery.published,
+            waiting=self.outbox.length,
+            dropped=self.outbox.dropped,
+            refused=self._delivery.refused,
+            durable=self.outbox.durable,
+            detail=self._delivery.last_error,
+        )
 
     @property
     def reconnects(self) -> int:
         """Connections after the first."""
         return self._delivery.reconnects
-
-    @property
-    def refused(self) -> int:
-        """Messages that the broker refused."""
-        return self._delivery.refused
-
-    @property
-    def last_error(self) -> str:
-        """Why there is, or last was, no connection, or what was refused; empty: nothing yet."""
-        return self._delivery.last_error
-
-    @property
-    def outbox_length(self) -> int:
-        """Events that wait for the broker."""
-        return self.outbox.length
-
-    @property
-    def outbox_dropped(self) -> int:
-        """Events that were given up."""
-        return self.outbox.dropped
-
-    @property
-    def delivery(self) -> DeliveryState:
-        """How messages go out now."""
-        return DeliveryState(
-            connected=self.connected,
-            published=self.published,
-            waiting=self.outbox_length,
-            dropped=self.outbox_dropped,
-            refused=self.refused,
-            durable=self.outbox.durable,
-            detail=self.last_error,
-        )
 
     # What is published.
 
@@ -187,7 +156,7 @@ class MqttPublisher:
         """
         names = slugs(source.name for source in sources)
         for gone in self._sources.keys() - names.keys():
-            self._withdraw(self._topics_of(self._sources.pop(gone).slug))
+            self._announced.withdraw(self._topics_of(self._sources.pop(gone).slug))
         for announcement in sources:
             source = self._source(announcement.name)
             source.announcement = announcement
@@ -204,7 +173,7 @@ class MqttPublisher:
                     homeassistant.source_identifier(self.topics, source.slug),
                     homeassistant.source_config(self.topics, source.slug, announcement),
                 )
-        self._start(self._remember())
+        self._start(self._announced.remember())
 
     def decision(self, decision: Decision) -> None:
         """Publish what changed: language and state retained, changes and pauses as events."""
@@ -287,10 +256,7 @@ class MqttPublisher:
 
     def _put_config(self, identifier: str, config: bytes) -> None:
         topic = homeassistant.config_topic(self._settings.discovery_prefix, identifier)
-        self._before_birth.discard(topic)
         self._retained.put(topic, config)
-
-    # What is withdrawn.
 
     def _topics_of(self, source: str) -> list[str]:
         identifier = homeassistant.source_identifier(self.topics, source)
@@ -298,34 +264,10 @@ class MqttPublisher:
         leaves = ("availability", "language", "state")
         return [config, *(self.topics.of_source(source, leaf) for leaf in leaves)]
 
-    def _withdraw(self, topics: Iterable[str]) -> None:
-        for topic in topics:
-            # Without retained messages there is nothing to clear but Home Assistant's devices.
-            if self._settings.retain or homeassistant.is_config(topic):
-                self._retained.put(topic, b"")
-
-    async def _remember(self) -> None:
-        """Remember all topics that are announced; withdraw those of earlier runs."""
-        before = await self.outbox.remember(self._retained.topics | {self.topics.status})
-        self._withdraw(before - self._retained.topics)
-
-    async def _cleared(self, topics: list[str]) -> None:
-        """Forget what the broker cleared; a device once Home Assistant has been told, too."""
-        known = set()
-        for topic in topics:
-            if not homeassistant.is_config(topic) or topic in self._after_birth:
-                known.add(topic)
-            else:
-                self._before_birth.add(topic)
-        self._after_birth -= known
-        self._before_birth -= known
-        await self.outbox.forget(known - self._retained.topics)
-
     # What comes from the broker.
 
-    async def _prepare(self) -> list[str]:
-        await self._remember()
-        wanted = self._settings.discovery or bool(self._before_birth)
+    def _subscriptions(self) -> list[str]:
+        wanted = self._settings.discovery or self._announced.awaits_birth
         return [self.topics.status, *(sorted(self._births) if wanted else ())]
 
     def _on_message(self, message: aiomqtt.Message) -> None:
@@ -358,8 +300,7 @@ class MqttPublisher:
             del self._repeats[topics]
             self._repeated_at[topics] = loop.time()
             if not topics:
-                self._after_birth |= self._before_birth
-                self._withdraw(self._before_birth)
+                self._announced.home_assistant_started()
             self._retained.put_again(*topics)
 
         self._repeats[topics] = loop.call_at(max(earliest, loop.time()), now)
@@ -382,7 +323,7 @@ class MqttPublisher:
         for timer in self._repeats.values():
             timer.cancel()
         if self._temporary:
-            self._withdraw(self._retained.topics - {self.topics.status})
+            self._announced.withdraw(self._retained.topics - {self.topics.status})
             self._delivery.farewell = b""
         else:
             for source in self._sources.values():

@@ -74,6 +74,21 @@ def failure(error: BaseException, settings: MqttSettings) -> Failure:
     return Failure(f"broker {place}: {text}", refused=False)
 
 
+def losses(settings: MqttSettings) -> list[str]:
+    """Return what is lost with the settings for brokers of less ability, a line each."""
+    lost = []
+    if not settings.retain:
+        lost.append(
+            "mqtt.retain is off: whoever subscribes later learns a source's language only at its "
+            "next change, and that the service is gone not at all"
+        )
+    if not settings.qos:
+        lost.append(
+            "mqtt.qos is 0: events that are on their way when the connection breaks are lost"
+        )
+    return lost
+
+
 def _one_line(error: BaseException) -> str:
     """Return the cause; aiomqtt wraps it in the fact that the connection ended."""
     cause = error.__cause__ or error

@@ -52,7 +52,12 @@ class Retained:
             self.waiting.clear()
         return [(topic, self._wanted[topic]) for topic in topics]
 
+    def discard(self, topic: str) -> None:
+        """Want nothing at a topic any more, and send nothing to it."""
+        self._wanted.pop(topic, None)
+        self._unsent.pop(topic, None)
+
     def cleared(self, topic: str) -> None:
         """Forget a topic that the broker has cleared, unless it is wanted again."""
         if self._wanted.get(topic) == b"" and topic not in self._unsent:
-            del self._wanted[topic]
+            self.discard(topic)

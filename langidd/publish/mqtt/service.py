@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from langidd.naming import host_and_port
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _GAUGES = (
-    ("mqtt_connected", "1 while the broker has accepted the connection.", "connected"),
-    ("mqtt_published", "Messages that the broker acknowledged.", "published"),
+    ("mqtt_connected", "1 while the broker has accepted the connection.", "delivery.connected"),
+    ("mqtt_published", "Messages that the broker acknowledged.", "delivery.published"),
+    ("mqtt_refused", "Messages that the broker refused.", "delivery.refused"),
     ("mqtt_reconnects", "Connections after the first.", "reconnects"),
-    ("mqtt_refused", "Messages that the broker refused.", "refused"),
     ("mqtt_windows_dropped", "Windows that came without a connection.", "windows_dropped"),
-    ("outbox_events", "Events that wait for the broker.", "outbox_length"),
-    ("outbox_dropped", "Events given up for want of room.", "outbox_dropped"),
+    ("outbox_events", "Events that wait for the broker.", "delivery.waiting"),
+    ("outbox_dropped", "Events given up for want of room.", "delivery.dropped"),
+    ("outbox_durable", "1 while events are kept on disk.", "delivery.durable"),
 )
 
 
@@ -51,7 +53,6 @@ async def open_publisher(
     publisher = MqttPublisher(mqtt, settings.node, outbox, _log_state, temporary=temporary)
     for name, text, attribute in _GAUGES:
         gauge(name, text, _reader(publisher, attribute))
-    gauge("outbox_durable", "1 while events are kept on disk.", lambda: outbox.durable)
     return publisher
 
 
@@ -60,4 +61,4 @@ def _log_state(state: str) -> None:
 
 
 def _reader(publisher: MqttPublisher, attribute: str) -> Callable[[], float]:
-    return lambda: float(getattr(publisher, attribute))
+    return lambda: float(attrgetter(attribute)(publisher))

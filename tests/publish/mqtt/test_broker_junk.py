@@ -53,7 +53,7 @@ def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
             publisher.receive(topic, payload, retained=retained)
         await asyncio.sleep(0)
         assert publisher._retained._wanted == before
-        assert publisher.outbox_length == 0
+        assert publisher.delivery.waiting == 0
         assert len(publisher._repeats) <= 2
         await publisher.close()
 
@@ -126,7 +126,7 @@ def test_bytes_that_are_no_mqtt_only_cost_the_connection(before: bytes, junk: by
         ):
             publisher.decision(decision())
             await until(lambda: len(connections) >= 6)
-            assert publisher.outbox_length == 1
+            assert publisher.delivery.waiting == 1
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(delivery, "RETRY", HURRY)
@@ -147,7 +147,7 @@ async def test_after_the_junk_a_real_broker_gets_everything(
         async with junk_broker(port, CONNACK_3 + b"\xff" * 50, b"junk") as connections:
             await until(lambda: len(connections) >= 4)
         async with EmbeddedBroker(port):
-            await until(lambda: publisher.connected and publisher.outbox_length == 0)
+            await until(lambda: publisher.delivery.connected and publisher.delivery.waiting == 0)
             await publisher.close()
 
 

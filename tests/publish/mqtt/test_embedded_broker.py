@@ -50,12 +50,12 @@ async def test_our_own_broker_is_on_the_loopback_address_alone_and_goes_with_us(
         assert broker.host == "127.0.0.1"
         publisher = MqttPublisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
         task = asyncio.create_task(publisher.run())
-        await until(lambda: publisher.connected)
+        await until(lambda: publisher.delivery.connected)
         port = broker.port
         with pytest.raises(OSError, match="in use"):
             async with EmbeddedBroker(port):
                 pass
-    await until(lambda: not publisher.connected)
+    await until(lambda: not publisher.delivery.connected)
     await publisher.close()
     await task
     with socket.socket() as sock:

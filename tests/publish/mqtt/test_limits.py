@@ -60,7 +60,7 @@ async def test_a_broker_of_less_ability_names_the_setting_in_check_and_run(
         async with running(publisher):
             publisher.announce([KITCHEN])
             await until(lambda: any(f"mqtt.{key}" in state for state in states))
-            assert not publisher.connected
+            assert not publisher.delivery.connected
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -79,7 +79,7 @@ async def test_with_the_setting_everything_is_published_and_the_loss_is_said(
                 publisher.decision(decision(number))
             await listener.until(lambda heard: len(heard.of("/event")) == 30)
             await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "online")
-            await until(lambda: publisher.outbox_length == 0)
+            await until(lambda: publisher.delivery.waiting == 0)
             publisher.announce([])
             await listener.until(lambda heard: heard.of("--kitchen/config")[-1].payload == "")
         assert publisher.reconnects == 0
@@ -153,7 +153,7 @@ async def test_no_more_is_on_its_way_than_the_broker_receives(most: int) -> None
             publisher.announce([KITCHEN])
             for number in range(30):
                 publisher.decision(decision(number))
-            await until(lambda: publisher.outbox_length == 0)
+            await until(lambda: publisher.delivery.waiting == 0)
         assert broker.most == min(most, connection.IN_FLIGHT)
 
 
@@ -165,10 +165,10 @@ async def test_an_event_that_is_too_large_for_the_broker_is_counted_and_not_sent
             publisher.decision(decision())
             large = decision(1)
             publisher.decision(type(large)(large.source, "uz", 0.5, "change", 1.0, 2.0, "x" * 500))
-            await until(lambda: publisher.outbox_length == 0)
-            assert publisher.outbox_dropped == 1
-            assert "over 500 bytes" in publisher.last_error
-            assert publisher.connected
+            await until(lambda: publisher.delivery.waiting == 0)
+            assert publisher.delivery.dropped == 1
+            assert "over 500 bytes" in publisher.delivery.detail
+            assert publisher.delivery.connected
 
 
 async def test_check_finds_what_the_service_would_be_refused(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ async def test_check_leaves_nothing_behind_and_disturbs_no_service(
                 assert not [each for each in listener.heard if each.retained]
                 await probe(to(broker, protocol=protocol, windows=True), "home")
                 await listener.until(lambda heard: heard.of("-check-/event"))
-                assert publisher.connected
+                assert publisher.delivery.connected
                 assert publisher.reconnects == 0
                 assert [each.payload for each in listener.of("/home/status")][-1:] != ["offline"]
         async with listen_all(broker.port) as late:

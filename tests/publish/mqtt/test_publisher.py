@@ -83,7 +83,7 @@ async def test_what_is_published_is_what_is_documented(tmp_path: Path, protocol:
     async with Mosquitto(tmp_path) as broker, listen_all(broker.port) as listener:
         publisher, states = publisher_to(broker, protocol=protocol, windows=True)
         async with running(publisher):
-            await until(lambda: publisher.connected)
+            await until(lambda: publisher.delivery.connected)
             publisher.announce([KITCHEN, HALL])
             publisher.health(live())
             publisher.decision(decision())
@@ -163,7 +163,7 @@ async def test_windows_are_published_only_when_asked_for(tmp_path: Path) -> None
     async with Mosquitto(tmp_path) as broker, listen_all(broker.port) as listener:
         publisher, _ = publisher_to(broker)
         async with running(publisher):
-            await until(lambda: publisher.connected)
+            await until(lambda: publisher.delivery.connected)
             publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
             publisher.decision(decision())
             await listener.until(lambda heard: heard.of("/event"))
@@ -193,12 +193,12 @@ async def test_the_first_connection_is_tried_until_the_broker_is_there(
         publisher.announce([KITCHEN])
         publisher.decision(decision())
         await until(lambda: sum(state.startswith("waiting") for state in states) > 3)
-        assert publisher.outbox_length == 1
-        assert "Connection refused" in publisher.last_error
+        assert publisher.delivery.waiting == 1
+        assert "Connection refused" in publisher.delivery.detail
         async with broker, listen_all(broker.port) as listener:
-            await until(lambda: publisher.connected)
+            await until(lambda: publisher.delivery.connected)
             await listener.until(lambda heard: heard.of("/home/status"))
-            await until(lambda: publisher.outbox_length == 0)
+            await until(lambda: publisher.delivery.waiting == 0)
     warnings = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert len(warnings) <= 2  # once for the broker that was not there, once for its end
 
@@ -226,9 +226,9 @@ async def test_a_broker_killed_and_restarted_costs_no_event_and_no_order(
                     # mosquitto forgot its sessions, too.
                     await listener.until(lambda heard, n=before: heard.subscriptions > n)
                     await proxy.heal()
-                    await until(lambda: publisher.connected)
+                    await until(lambda: publisher.delivery.connected)
                 await asyncio.sleep(0.01)
-            await until(lambda: publisher.outbox_length == 0)
+            await until(lambda: publisher.delivery.waiting == 0)
             await listener.until(lambda heard: heard.heard[-1].json["sequence"] == 60)
         assert publisher.reconnects >= 2
         assert first_sightings(listener) == list(range(1, 61))
@@ -270,9 +270,9 @@ async def test_a_broker_that_forgot_everything_is_told_again(tmp_path: Path) -> 
             publisher.announce([KITCHEN, HALL])
             publisher.health(live())
             publisher.decision(decision())
-            await until(lambda: publisher.published >= 10)
+            await until(lambda: publisher.delivery.published >= 10)
             broker.kill()
-            await until(lambda: not publisher.connected)
+            await until(lambda: not publisher.delivery.connected)
             await broker.start()
             async with listen_all(broker.port) as listener:
                 await listener.until(lambda heard: heard.of("/home/status"))
@@ -303,10 +303,10 @@ async def test_a_broker_that_hangs_is_left_and_found_again(
             # It accepts connections, as the kernel does for it, and says nothing.
             await until(lambda: any("no acknowledgement" in state for state in states))
             await until(lambda: any("no answer to CONNECT" in state for state in states))
-            assert publisher.outbox_length >= 29
+            assert publisher.delivery.waiting >= 29
             broker.signal(signal.SIGCONT)
             await listener.until(lambda heard: len(first_sightings(heard)) == 30)
-            await until(lambda: publisher.connected and publisher.outbox_length == 0)
+            await until(lambda: publisher.delivery.connected and publisher.delivery.waiting == 0)
             async with listen_all(broker.port) as late:
                 # The Last Wills of the abandoned connections do not have the last word.
                 await late.until(lambda heard: heard.of("/home/status"))
@@ -320,13 +320,13 @@ async def test_the_end_does_not_wait_for_a_broker_that_hangs(tmp_path: Path) -> 
         publisher, _ = publisher_to(broker)
         task = asyncio.create_task(publisher.run())
         publisher.announce([KITCHEN])
-        await until(lambda: publisher.published >= 5)
+        await until(lambda: publisher.delivery.published >= 5)
         broker.signal(signal.SIGSTOP)
         publisher.decision(decision())
         async with asyncio.timeout(10):
             await publisher.close()
             await task
-        assert publisher.outbox_length == 1
+        assert publisher.delivery.waiting == 1
         broker.signal(signal.SIGCONT)
 
 
@@ -337,11 +337,11 @@ async def test_more_events_than_the_outbox_holds_are_counted(tmp_path: Path) -> 
         for number in range(200):
             publisher.decision(decision(number))
         await outbox.flush()
-        assert (publisher.outbox_length, publisher.outbox_dropped) == (50, 150)
+        assert (publisher.delivery.waiting, publisher.delivery.dropped) == (50, 150)
         async with running(publisher):
             await listener.until(lambda heard: len(heard.heard) >= 50)
-            await until(lambda: publisher.outbox_length == 0)
-        assert publisher.outbox_dropped == 150
+            await until(lambda: publisher.delivery.waiting == 0)
+        assert publisher.delivery.dropped == 150
         assert first_sightings(listener) == list(range(151, 201))
     await outbox.close()
 
@@ -364,9 +364,9 @@ async def test_a_wrong_password_is_said_once_and_tried_again(
                 await probe(settings(broker, **wrong), "home")
             await set_password(password_file, "wrong-secret")
             broker.signal(signal.SIGHUP)
-            await until(lambda: publisher.connected)
+            await until(lambda: publisher.delivery.connected)
         await probe(settings(broker, **wrong), "home")
-    assert "wrong-secret" not in caplog.text + "".join(states) + publisher.last_error
+    assert "wrong-secret" not in caplog.text + "".join(states) + publisher.delivery.detail
 
 
 async def set_password(path: Path, password: str) -> None:
@@ -388,9 +388,9 @@ async def test_events_that_may_not_be_published_wait_and_the_rest_goes_on(
         async with running(publisher):
             for number in range(3):
                 publisher.decision(decision(number))
-            await until(lambda: publisher.refused >= 6)
-            assert publisher.connected
-            assert publisher.outbox_length == 3
+            await until(lambda: publisher.delivery.refused >= 6)
+            assert publisher.delivery.connected
+            assert publisher.delivery.waiting == 3
             assert caplog.text.count("refuses messages to langidd/home/kitchen/event") == 1
             rules.write_text("topic readwrite #\n")
             broker.signal(signal.SIGHUP)
@@ -428,9 +428,9 @@ async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> No
         publisher, _ = publisher_to(broker, outbox)
         async with running(publisher):
             publisher.announce([KITCHEN, HALL, SourceAnnouncement("Porch")])
-            await until(lambda: publisher.published >= 14)
+            await until(lambda: publisher.delivery.published >= 14)
             publisher.announce([KITCHEN, HALL])
-            await until(lambda: publisher.published >= 18)
+            await until(lambda: publisher.delivery.published >= 18)
             async with listen_all(broker.port) as listener:
                 await listener.until(lambda heard: heard.of("/home/status"))
                 await listener.until(lambda heard: len(heard.of("/state")) >= 2)

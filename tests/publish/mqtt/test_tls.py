@@ -92,7 +92,7 @@ async def test_a_client_certificate_is_taken(
         given = settings(broker, certificates, **OURS).model_copy(update={"protocol": protocol})
         publisher = MqttPublisher(given, "home", None, lambda _: None)
         async with running(publisher):
-            await until(lambda: publisher.connected and publisher.published >= 2)
+            await until(lambda: publisher.delivery.connected and publisher.delivery.published >= 2)
         assert publisher.reconnects == 0
 
 
@@ -177,7 +177,7 @@ async def test_a_certificate_that_was_renewed_is_read_again(
             await until(lambda: any(state.startswith("refused") for state in states))
             for end in ("crt", "key"):
                 (own / f"client.{end}").write_bytes((certificates / f"client.{end}").read_bytes())
-            await until(lambda: publisher.connected)
+            await until(lambda: publisher.delivery.connected)
 
 
 def test_tls_files_beside_the_settings_are_found_by_the_service_too(

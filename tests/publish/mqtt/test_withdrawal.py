@@ -66,10 +66,12 @@ async def serve(
     publisher = MqttPublisher(settings, node, outbox, lambda _: None, temporary=temporary)
     async with running(publisher):
         publisher.announce(sources)
-        await until(lambda: publisher.connected and not publisher._retained.waiting.is_set())
+        await until(
+            lambda: publisher.delivery.connected and not publisher._retained.waiting.is_set()
+        )
         publisher.health(Health(sources[0].name, "live", 1.0))
         publisher.decision(decision(source=sources[0].name))
-        await until(lambda: publisher.outbox_length == 0)
+        await until(lambda: publisher.delivery.waiting == 0)
         await until(lambda: not publisher._tasks)
     await outbox.close()
 
@@ -115,7 +117,7 @@ async def test_a_broker_that_was_away_when_the_node_was_renamed_is_cleared_later
         )
         async with running(away):
             away.announce([KITCHEN])
-            await until(lambda: away.last_error)
+            await until(lambda: away.delivery.detail)
         await outbox.close()
         await broker.start()
         assert {topic for topic in await retained(broker) if "hall" in topic}
@@ -143,7 +145,9 @@ async def test_a_device_removed_while_home_assistant_was_down_is_withdrawn_at_it
         async with running(publisher), listen_all(broker.port) as home_assistant:
             publisher.announce([KITCHEN])
             await home_assistant.until(lambda heard: heard.of("home/status"))
-            await until(lambda: publisher._before_birth == {config} and not publisher._tasks)
+            await until(
+                lambda: publisher._announced._before_birth == {config} and not publisher._tasks
+            )
             for births in (1, 2):
                 await settled(broker, publisher, home_assistant)
                 before = len(home_assistant.of("langidd_home--kitchen/config"))
@@ -156,7 +160,7 @@ async def test_a_device_removed_while_home_assistant_was_down_is_withdrawn_at_it
                 if births == 1:
                     await home_assistant.until(lambda heard, n=seen: len(heard.of(config)) > n)
                     assert home_assistant.of(config)[-1].payload == ""
-                    await until(lambda: not publisher._after_birth)
+                    await until(lambda: not publisher._announced._after_birth)
                 else:  # once is enough
                     assert len(home_assistant.of(config)) == seen
         await outbox.close()
