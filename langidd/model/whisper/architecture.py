@@ -137,6 +137,25 @@ def required_tensors(architecture: Architecture, labels: int) -> dict[str, Shape
     return needed
 
 
+def window_flops(architecture: Architecture, positions: int, labels: int) -> float:
+    """The arithmetic that one window costs, two operations for a multiplication and addition.
+
+    As langidd computes it: the token head's keys and values are not made for all positions.
+    Only matrix products count.
+    """
+    width, mels = architecture.width, architecture.mels
+    products = 2 * positions * CONVOLUTION * mels * width + positions * CONVOLUTION * width**2
+    layer = 4 * width**2 + 2 * width * architecture.encoder_inner + 2 * positions * width
+    products += architecture.encoder_layers * positions * layer
+    if architecture.head == "classification":
+        products += positions * width * architecture.projected + architecture.projected * labels
+    else:
+        step = 6 * width**2 + 2 * width * architecture.decoder_inner
+        pooling = 2 * architecture.decoder_heads * positions * width
+        products += architecture.decoder_layers * (step + pooling) + width * labels
+    return 2.0 * products
+
+
 def _attention(prefix: str, width: int, which: str) -> dict[str, Shape]:
     names = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "out_proj"}
     found: dict[str, Shape] = {}

@@ -1,4 +1,4 @@
-"""From settings to a Whisper checkpoint on an engine, as a model."""
+"""From settings to a Whisper checkpoint on an engine, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CUDA_EXTRA: Final = "pip install 'langidd[cuda]'"
+NVIDIA_DRIVERS: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))
+"""Where a machine, or Windows' subsystem for Linux, shows that it has an NVIDIA GPU."""
+CUDA_EXTRA: Final = 'pip install "langidd[cuda]" brings what a GPU needs'
 
 
 def open_whisper(settings: ModelSettings) -> EngineModel:
@@ -30,32 +32,30 @@ def open_whisper(settings: ModelSettings) -> EngineModel:
 
 
 def _load(settings: ModelSettings, device: str) -> Engine:
-    context = None if settings.context == "auto" else settings.context
-    if device == "cpu" or (device == "auto" and not _cuda_is_there()):
-        from langidd.model.whisper.checkpoint import open_checkpoint
-        from langidd.model.whisper.openvino_engine import OpenVinoEngine
+    if device == "cpu" or (device == "auto" and not _has_cuda()):
+        from langidd.model.whisper.openvino_engine import load_engine
 
-        return OpenVinoEngine(
-            open_checkpoint(settings.path),
-            context=context,
+        return load_engine(
+            settings.path,
+            context=settings.context,
             precision=settings.precision,
             threads=settings.threads,
         )
     if find_spec("torch") is None:
-        raise DeviceLostError(f"model.device: {device} needs torch ({CUDA_EXTRA})")
+        raise DeviceLostError(f"model.device is {device}, and torch is not installed: {CUDA_EXTRA}")
     from langidd.model.whisper.torch_engine import load_classifier
 
-    return load_classifier(settings.path, device, settings.context)
+    return load_classifier(settings.path, device, settings.context, settings.threads)
 
 
-def _cuda_is_there() -> bool:
-    """Look for a CUDA device; torch is slow to import, so only machines with one do it."""
-    dev = Path("/dev")
-    if not any(dev.glob("nvidia[0-9]*")) and not (dev / "dxg").exists():
-        return False
-    if find_spec("torch") is None:
-        log.warning("there is an NVIDIA GPU here; for langidd to use it: %s", CUDA_EXTRA)
-        return False
-    import torch
+def _has_cuda() -> bool:
+    """Whether there is a GPU that torch can use; one that it cannot use is named in the log."""
+    if not any(driver.exists() for driver in NVIDIA_DRIVERS):
+        return False  # without importing torch, which takes a second
+    if find_spec("torch") is not None:
+        import torch
 
-    return bool(torch.cuda.is_available())
+        if torch.cuda.is_available():
+            return True
+    log.warning("there is an NVIDIA GPU; the model runs on the CPU. %s", CUDA_EXTRA)
+    return False

@@ -10,6 +10,7 @@ import numpy as np
 import openvino as ov
 
 from langidd.errors import ModelError
+from langidd.model.whisper.checkpoint import open_checkpoint
 from langidd.model.whisper.log_mel import (
     FRAMES_PER_POSITION,
     HOP_SAMPLES,
@@ -52,10 +53,12 @@ class OpenVinoEngine:
         name: The checkpoint's name.
         labels: In the order of the logits.
         calibration: What the checkpoint says of its scores.
+        architecture: Its dimensions.
         context: `padded` or `trimmed`, as it is run.
         device: `cpu`.
         precision: In which the processor multiplies.
         threads: How many cores a pass uses.
+        settings: What OpenVINO was told.
 
     """
 
@@ -87,6 +90,7 @@ class OpenVinoEngine:
         self.calibration = checkpoint.calibration
         self.labels = checkpoint.calibration.labels
         self.context: Context = context or checkpoint.context
+        self.architecture = checkpoint.architecture
         self._mels = checkpoint.architecture.mels
         self._positions = checkpoint.architecture.positions
         self._lengths = (
@@ -94,7 +98,15 @@ class OpenVinoEngine:
             if self.context == "padded"
             else (*(each for each in LENGTHS if each < self._positions), self._positions)
         )
-        self._compiled = self._compile(checkpoint, precision, threads)
+        self.settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            # Other processes use these cores, too.
+            "ENABLE_CPU_PINNING": False,
+        }
+        if precision != "auto":
+            self.settings["INFERENCE_PRECISION_HINT"] = _TYPES[precision]
+        self._compiled = self._compile(checkpoint)
         self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
         self.precision = self._precision_of(self._compiled)
         if precision not in ("auto", self.precision):
@@ -105,19 +117,9 @@ class OpenVinoEngine:
         self._log_mel = OverlappingLogMel(self._mels)
         self._requests: deque[Any] = deque()
 
-    def _compile(
-        self, checkpoint: Checkpoint, precision: Precision | Literal["auto"], threads: int
-    ) -> Any:
-        settings: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-            # Other processes use these cores, too.
-            "ENABLE_CPU_PINNING": False,
-        }
-        if precision != "auto":
-            settings["INFERENCE_PRECISION_HINT"] = _TYPES[precision]
+    def _compile(self, checkpoint: Checkpoint) -> Any:
         try:
-            return ov.Core().compile_model(build_graph(checkpoint), "CPU", settings)
+            return ov.Core().compile_model(build_graph(checkpoint), "CPU", self.settings)
         except RuntimeError as error:
             text = str(error).strip().splitlines()[-1][:200]
             raise ModelError(f"model {self.name}: cannot be run by OpenVINO: {text}") from error
@@ -169,7 +171,7 @@ class OpenVinoEngine:
                 None if spans is None else [spans[index] for index in members],
                 positions,
             )
-            scores[members] = self._infer(features, frames)[: len(members)]
+            scores[members] = self.score_features(features, frames)[: len(members)]
         if not np.isfinite(scores).all():
             raise ModelError(f"model {self.name}: gave a score that is not a number")
         return scores
@@ -213,9 +215,19 @@ class OpenVinoEngine:
             features[row, :, : frames[row]] = computed
         return features, frames
 
-    def _infer(
+    def score_features(
         self, features: npt.NDArray[np.float32], frames: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
+        """Score log-mel spectrograms in one pass.
+
+        Args:
+            features: `(batch, mels, frames) float32`.
+            frames: `(batch,) int32`, how many frames of each are there: an even number.
+
+        Returns:
+            `(batch, labels) float32`.
+
+        """
         try:
             request = self._requests.pop()
         except IndexError:
@@ -226,6 +238,42 @@ class OpenVinoEngine:
             return scores
         finally:
             self._requests.append(request)
+
+
+def load_engine(
+    path: str,
+    *,
+    context: Context | Literal["auto"] = "auto",
+    precision: Precision | Literal["auto"] = "auto",
+    threads: int = 0,
+) -> OpenVinoEngine:
+    """Open a checkpoint and compile it for the CPU.
+
+    Args:
+        path: A bundled name, a directory or a hub name.
+        context: `auto` is the checkpoint's own.
+        precision: `auto` is what this processor is fastest in.
+        threads: 0 leaves it to OpenVINO.
+
+    Raises:
+        ModelError: The checkpoint cannot be used, or not in this precision.
+
+    """
+    engine = OpenVinoEngine(
+        open_checkpoint(path),
+        context=None if context == "auto" else context,
+        precision=precision,
+        threads=threads,
+    )
+    log.info(
+        "model %s: %d labels, context %s, OpenVINO in %s on %d cores",
+        engine.name,
+        len(engine.labels),
+        engine.context,
+        engine.precision,
+        engine.threads,
+    )
+    return engine
 
 
 def _round_up(value: int, steps: Sequence[int]) -> int:
