@@ -78,7 +78,7 @@ def open_checkpoint(name: str) -> Checkpoint:
         ModelError: It is not there, is damaged, or is no model that langidd can run.
 
     """
-    folder = _folder(name)
+    folder = checkpoint_folder(name)
     config = _read_config(name, folder)
     block = _own_block(name, config)
     tensors = Tensors(name, folder)
@@ -101,7 +101,13 @@ def open_checkpoint(name: str) -> Checkpoint:
     )
 
 
-def _folder(name: str) -> Path:
+def checkpoint_folder(name: str) -> Path:
+    """Return where a checkpoint's files are; those of the hub are fetched.
+
+    Raises:
+        ModelError: They are not there.
+
+    """
     bundled = resources.files("langidd") / "models" / name
     if "/" not in name and isinstance(bundled, Path) and (bundled / "config.json").is_file():
         return bundled
