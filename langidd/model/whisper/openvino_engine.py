@@ -19,6 +19,7 @@ from langidd.model.whisper.log_mel import (
 )
 from langidd.model.whisper.openvino_graph import FEATURES, FRAMES, build_graph
 from langidd.model.whisper.overlap import OverlappingLogMel
+from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -93,6 +94,8 @@ class OpenVinoEngine:
         self.architecture = checkpoint.architecture
         self._mels = checkpoint.architecture.mels
         self._positions = checkpoint.architecture.positions
+        least = round(checkpoint.least_context_s * SAMPLE_RATE / SAMPLES_PER_POSITION)
+        self._least_positions = max(least, SHORTEST_POSITIONS)
         self._lengths = (
             (self._positions,)
             if self.context == "padded"
@@ -180,7 +183,7 @@ class OpenVinoEngine:
         if self.context == "padded":
             return self._positions
         whole = len(window) // SAMPLES_PER_POSITION
-        return min(max(whole, SHORTEST_POSITIONS), self._positions)
+        return min(max(whole, self._least_positions), self._positions)
 
     def _passes(self, positions: list[int]) -> Iterator[tuple[list[int], int]]:
         """Windows that go through the encoder together, and the positions of that pass."""
@@ -205,10 +208,11 @@ class OpenVinoEngine:
         for row, window in enumerate(windows):
             samples = self._positions_of(window) * SAMPLES_PER_POSITION
             kept = window[-samples:]
-            if len(kept) < samples:
+            filled_up = len(kept) < samples
+            if filled_up:
                 kept = np.pad(kept, (0, samples - len(kept)))
             frames[row] = samples // HOP_SAMPLES
-            if spans is None or self.context == "padded":
+            if spans is None or filled_up or self.context == "padded":
                 computed = log_mel(kept[None], self._mels)[0]
             else:
                 computed = self._log_mel.log_mel(kept, spans[row].source, spans[row].end)
