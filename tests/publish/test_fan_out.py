@@ -109,7 +109,7 @@ async def test_the_settings_say_which_publishers_there_are(tmp_path: Path) -> No
             async with running(several):
                 several.announce([SourceAnnouncement("Kitchen", ("uz", "ru"))])
                 several.decision(decision())
-                await listener.until(lambda heard: heard.of("/event"))
+                await listener.until(lambda seen: seen.of("/event"))
                 assert several.delivery.connected
                 assert gauges["mqtt_connected"]() == gauges["outbox_durable"]() == 1
         assert gauges["outbox_events"]() == gauges["outbox_durable"]() == 0

@@ -41,7 +41,7 @@ PAYLOADS = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(TOPICS, PAYLOADS, st.booleans()), max_size=20))
 def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
-    heard: list[tuple[str, object, bool]],
+    seen: list[tuple[str, object, bool]],
 ) -> None:
     async def listen() -> None:
         publisher = MqttPublisher(
@@ -49,7 +49,7 @@ def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
         )
         publisher.announce([SourceAnnouncement("Kitchen")])
         before = dict(publisher._retained._wanted)
-        for topic, payload, retained in heard:
+        for topic, payload, retained in seen:
             publisher._inbound.receive(topic, payload, retained=retained)
         await asyncio.sleep(0)
         assert publisher._retained._wanted == before

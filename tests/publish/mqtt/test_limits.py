@@ -78,11 +78,11 @@ async def test_with_the_setting_everything_is_published_and_the_loss_is_said(
             publisher.health(Health("Kitchen", "live", 1.0))
             for number in range(30):
                 publisher.decision(decision(number))
-            await listener.until(lambda heard: len(heard.of("/event")) == 30)
-            await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "online")
+            await listener.until(lambda seen: len(seen.of("/event")) == 30)
+            await listener.until(lambda seen: seen.of("/home/status")[-1].payload == "online")
             await until(lambda: publisher.delivery.waiting == 0)
             publisher.announce([])
-            await listener.until(lambda heard: heard.of("--kitchen/config")[-1].payload == "")
+            await listener.until(lambda seen: seen.of("--kitchen/config")[-1].payload == "")
         assert publisher.reconnects == 0
         numbers = [each.json["sequence"] for each in listener.of("/event")]
         assert numbers == list(range(1, 31))
@@ -212,16 +212,16 @@ async def test_check_leaves_nothing_behind_and_disturbs_no_service(
             publisher = MqttPublisher(to(broker), "home", None, lambda _: None)
             async with running(publisher):
                 publisher.announce([KITCHEN])
-                await listener.until(lambda heard: heard.of("/home/status"))
-                assert not [each for each in listener.heard if each.retained]
+                await listener.until(lambda seen: seen.of("/home/status"))
+                assert not [each for each in listener.messages if each.retained]
                 await probe(to(broker, protocol=protocol, windows=True), "home")
-                await listener.until(lambda heard: heard.of("-check-/event"))
+                await listener.until(lambda seen: seen.of("-check-/event"))
                 assert publisher.delivery.connected
                 assert publisher.reconnects == 0
                 assert [each.payload for each in listener.of("/home/status")][-1:] != ["offline"]
         async with listen_all(broker.port) as late:
-            await late.until(lambda heard: heard.of("/home/status"))
-            assert not [each for each in late.heard if "check" in each.topic]
+            await late.until(lambda seen: seen.of("/home/status"))
+            assert not [each for each in late.messages if "check" in each.topic]
 
 
 def test_the_one_private_name_of_aiomqtt_is_still_there() -> None:
