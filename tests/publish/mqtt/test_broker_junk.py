@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import aiomqtt
@@ -20,9 +20,10 @@ from langidd.publish.mqtt.broker import EmbeddedBroker
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.retry import RetryPolicy
 from tests.support.mosquitto_process import decision, free_port, running, until
+from tests.support.scripted_server import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 
 CONNACK_5 = bytes([0x20, 3, 0, 0, 0])
@@ -65,15 +66,6 @@ def publish_packet(topic: bytes, payload: bytes) -> bytes:
     return bytes([0x30, len(body)]) + body
 
 
-@contextmanager
-def aborted(writer: asyncio.StreamWriter) -> Iterator[None]:
-    """Close the connection at the end, even if the loop ends with it."""
-    try:
-        yield
-    finally:
-        writer.transport.abort()
-
-
 @asynccontextmanager
 async def junk_broker(port: int, *answers: bytes) -> AsyncIterator[list[int]]:
     """Answers the first connections with these bytes and hangs up."""
@@ -81,18 +73,15 @@ async def junk_broker(port: int, *answers: bytes) -> AsyncIterator[list[int]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(1)
-        with suppress(TimeoutError, OSError), aborted(writer):
+        with suppress(TimeoutError, OSError):
             await reader.read(100)
             writer.write(answers[(len(connections) - 1) % len(answers)])
             async with asyncio.timeout(0.05):
                 while await reader.read(1000):
                     continue
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
-    try:
+    async with serving(serve, port):
         yield connections
-    finally:
-        server.close()
 
 
 HURRY = RetryPolicy(first_s=0.001, longest_s=0.002)
@@ -162,31 +151,26 @@ async def test_a_connection_given_up_with_bytes_unsent_is_taken_apart_without_a_
     said: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", said.append)
     accepted = asyncio.Event()
-    over = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with aborted(writer):
-            await reader.read(100)
-            writer.write(CONNACK_3)
-            reader._transport.pause_reading()
-            accepted.set()
-            await over.wait()
+        await reader.read(100)
+        writer.write(CONNACK_3)
+        reader._transport.pause_reading()
+        accepted.set()
+        await asyncio.Event().wait()
 
     port = free_port()
-    server = await asyncio.start_server(deaf, "127.0.0.1", port, limit=1)
     settings = MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1")
-    link = await connection.Connection.open(
-        settings, client_id="unsent", will=aiomqtt.Will("a"), on_message=lambda _: None
-    )
-    await accepted.wait()
-    link.send("langidd/home/unsent", bytes(32 * 1024 * 1024))
-    await until(link._paho.want_write)
-    link.abandon()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    del link
-    gc.collect()
-    over.set()
-    server.close()
-    await asyncio.sleep(0.05)  # the broker's side ends
+    async with serving(deaf, port, limit=1):
+        link = await connection.Connection.open(
+            settings, client_id="unsent", will=aiomqtt.Will("a"), on_message=lambda _: None
+        )
+        await accepted.wait()
+        link.send("langidd/home/unsent", bytes(32 * 1024 * 1024))
+        await until(link._paho.want_write)
+        link.abandon()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        del link
+        gc.collect()
     assert said == []

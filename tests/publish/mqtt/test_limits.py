@@ -26,6 +26,7 @@ from tests.support.mosquitto_process import (
     running,
     until,
 )
+from tests.support.scripted_server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,11 +118,12 @@ class HoldingBroker:
         self._waiting: list[bytes] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._serving = serving(self._serve, self.port)
+        await self._serving.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await self._serving.__aexit__(None, None, None)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._acknowledge(writer))
@@ -136,7 +138,6 @@ class HoldingBroker:
                         self._waiting.append(body[2 + size : 4 + size])
             finally:
                 task.cancel()
-                writer.transport.abort()
 
     async def _acknowledge(self, writer: asyncio.StreamWriter) -> None:
         while True:
