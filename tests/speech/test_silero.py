@@ -34,7 +34,9 @@ def sounds(speech: Path) -> list[Blocks]:
     for language in ("uz", "ru", "en", "other"):
         with (speech / language / "dev.tsv").open(encoding="utf-8") as table:
             rows = list(csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE))
-        places += [speech / language / "clips" / row["path"] for row in rows[:: len(rows) // 8]]
+        places += [
+            speech / language / "clips" / row["path"] for row in rows[:: max(1, len(rows) // 8)]
+        ]
     places += sorted((speech.parent / "noise").glob("*.ogg"))[::12]
     found = []
     for place in places:

@@ -13,10 +13,8 @@ import json
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import huggingface_hub
 import numpy as np
 
 from langidd.audio.file import FileSource
@@ -29,6 +27,7 @@ from langidd.types import Pause, Scores, Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
+    from pathlib import Path
 
     from langidd.config import VadSettings, WindowSettings
     from langidd.model.base import Model, ModelInfo
@@ -86,7 +85,7 @@ def model_fingerprint(name: str) -> str:
         ModelError: There are no such files.
 
     """
-    folder = _model_folder(name)
+    folder = locate(name)
     digest = hashlib.sha256()
     found = sorted({file for pattern in _MODEL_FILES for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in found):
@@ -96,17 +95,6 @@ def model_fingerprint(name: str) -> str:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{file.name} {content}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _model_folder(name: str) -> Path:
-    folder = Path(locate(name))
-    if folder.is_dir():
-        return folder
-    # The model was loaded before, so the revision that the hub named is in the cache.
-    config = huggingface_hub.try_to_load_from_cache(name, "config.json")
-    if not isinstance(config, str):
-        raise ModelError(f"model {name}: neither a directory nor in the Hugging Face cache")
-    return Path(config).parent
 
 
 class Replay:

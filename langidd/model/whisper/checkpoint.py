@@ -38,6 +38,9 @@ Context = Literal["padded", "trimmed"]
 HEAD_WEIGHT: Final = "langidd.head.weight"
 HEAD_BIAS: Final = "langidd.head.bias"
 
+CONTEXT_S: Final = 30.0
+"""Whisper's own context."""
+
 NEWEST_FORMAT: Final = 2
 """Of the `langidd` block. 1: calibration and context; 2: heads and languages as well."""
 
@@ -58,6 +61,8 @@ class Checkpoint:
     tensors: Mapping[str, npt.NDArray[np.float32]]
     calibration: Calibration
     context: Context
+    least_context_s: float = 0.0
+    """Shorter windows are filled up with silence to this, as the model was trained."""
 
 
 def open_checkpoint(name: str) -> Checkpoint:
@@ -90,6 +95,7 @@ def open_checkpoint(name: str) -> Checkpoint:
         tensors=_read(name, tensors, architecture, labels, tokens),
         calibration=calibration,
         context=context,
+        least_context_s=_least_context_s(name, block),
     )
 
 
@@ -150,10 +156,29 @@ def _settings(
             temperatures=_temperatures(block.get("temperature") or [[1.0, 1.0]]),
             unknown_temperatures=_temperatures(block.get("unknown_temperature", [])),
             und_threshold=float(block.get("und_threshold", 0.5)),
+            candidates=_candidates(block, labels),
         )
     except (TypeError, ValueError) as error:
         raise ModelError(f"model {name}: the langidd block of config.json: {error}") from error
     return calibration, context
+
+
+def _candidates(block: Mapping[str, Any], labels: tuple[str, ...]) -> tuple[str, ...]:
+    candidates = tuple(str(label) for label in block.get("candidates", ()))
+    strangers = set(candidates) - set(labels)
+    if strangers:
+        raise ValueError(f"candidates names {', '.join(sorted(strangers))}, no label of it")
+    return candidates
+
+
+def _least_context_s(name: str, block: Mapping[str, Any]) -> float:
+    seconds = block.get("least_context_s", 0.0)
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= CONTEXT_S:
+        raise ModelError(
+            f"model {name}: the langidd block of config.json: least_context_s is {seconds!r}, "
+            f"not seconds from 0 to {CONTEXT_S:g}"
+        )
+    return float(seconds)
 
 
 def _temperatures(points: Any) -> Temperatures:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from langidd.errors import ModelError
+from langidd.model.base import DeviceLostError
 from langidd.model.worker import EngineModel
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def load_whisper(settings: ModelSettings, device: str) -> Engine:
             threads=settings.threads,
         )
     if find_spec("torch") is None:
-        raise ModelError(f"model.device is {device}, and torch is not installed: {CUDA_EXTRA}")
+        raise DeviceLostError(f"model.device is {device}, and torch is not installed: {CUDA_EXTRA}")
     from langidd.model.whisper.torch_engine import load_classifier
 
     return load_classifier(settings.path, device, settings.context, settings.precision)

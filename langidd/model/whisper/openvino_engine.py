@@ -90,7 +90,11 @@ class OpenVinoEngine:
         self.architecture = checkpoint.architecture
         self._mels = checkpoint.architecture.mels
         self._passes = Passes(
-            self.context, checkpoint.architecture.positions, BATCHES, MOST_POSITIONS
+            self.context,
+            checkpoint.architecture.positions,
+            BATCHES,
+            MOST_POSITIONS,
+            least_context_s=checkpoint.least_context_s,
         )
         self.settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -179,7 +183,7 @@ class OpenVinoEngine:
         for row, window in enumerate(windows):
             kept = self._passes.cut(window)
             frames[row] = len(kept) // HOP_SAMPLES
-            if spans is None or self.context == "padded":
+            if spans is None or len(kept) > len(window) or self.context == "padded":
                 computed = log_mel(kept[None], self._mels)[0]
             else:
                 computed = self._log_mel.log_mel(kept, spans[row].source, spans[row].end)

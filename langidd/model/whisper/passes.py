@@ -49,7 +49,13 @@ class Passes:
     """The shapes in which an engine runs one model."""
 
     def __init__(
-        self, context: Context, positions: int, batches: Sequence[int], most_positions: int
+        self,
+        context: Context,
+        positions: int,
+        batches: Sequence[int],
+        most_positions: int,
+        *,
+        least_context_s: float = 0.0,
     ) -> None:
         """Choose the shapes.
 
@@ -58,12 +64,14 @@ class Passes:
             positions: Of the encoder.
             batches: Sizes of batches, from 1 up.
             most_positions: Of all windows of a pass.
+            least_context_s: Shorter windows are filled up with silence to it.
 
         """
         self._context = context
         self._positions = positions
         self._batches = tuple(batches)
         self._most_positions = most_positions
+        self._least = max(SHORTEST_POSITIONS, round(least_context_s * POSITIONS_PER_S))
         self._lengths = (
             (positions,)
             if context == "padded"
@@ -96,7 +104,9 @@ class Passes:
         sizes = {_round_up(batch, self._batches) for batch in batches}
         # In milliseconds: 2.0 s must not become 99 positions.
         lengths = {
-            _round_up(round(seconds * 1000) * POSITIONS_PER_S // 1000, self._lengths)
+            _round_up(
+                max(round(seconds * 1000) * POSITIONS_PER_S // 1000, self._least), self._lengths
+            )
             for seconds in durations_s
         }
         for positions in sorted(lengths):
@@ -107,7 +117,7 @@ class Passes:
         if self._context == "padded":
             return self._positions
         whole = len(window) // SAMPLES_PER_POSITION
-        return min(max(whole, SHORTEST_POSITIONS), self._positions)
+        return min(max(whole, self._least), self._positions)
 
 
 def _round_up(value: int, steps: Sequence[int]) -> int:

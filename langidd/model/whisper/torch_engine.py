@@ -90,7 +90,11 @@ class Classifier:
         self.precision: Precision = precision
         self.in_flight = 2 if self._on_cuda else 1
         self._passes = Passes(
-            self.context, checkpoint.architecture.positions, BATCHES, MOST_POSITIONS
+            self.context,
+            checkpoint.architecture.positions,
+            BATCHES,
+            MOST_POSITIONS,
+            least_context_s=checkpoint.least_context_s,
         )
         self._type = _TYPES[precision]
         try:
