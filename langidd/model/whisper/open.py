@@ -27,7 +27,9 @@ def open_whisper(settings: ModelSettings) -> EngineModel:
 
     With `cpu_fallback` the CPU takes over where the device is missing or fails.
     """
-    fallback = partial(load_whisper, settings, "cpu") if settings.cpu_fallback else None
+    # A precision that was chosen for the GPU may not be one of the CPU's.
+    on_cpu = settings.model_copy(update={"precision": "auto"})
+    fallback = partial(load_whisper, on_cpu, "cpu") if settings.cpu_fallback else None
     return EngineModel(partial(load_whisper, settings, settings.device), fallback)
 
 
