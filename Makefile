@@ -86,4 +86,4 @@ bench: $(VENV)/.runs
 	@$(BIN)/langidd bench
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
