@@ -12,7 +12,7 @@ import pytest
 
 from langidd.errors import ModelError
 from langidd.model.base import DeviceLostError, DeviceMemoryError
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.worker import EngineModel
 from langidd.types import Calibration, Span, Window
 

@@ -16,7 +16,7 @@ from transformers import (
 from typer.testing import CliRunner
 
 from langidd.errors import ModelError
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd_training.cli import app
 from langidd_training.evaluation.bars import ACCURACY_BARS
 from langidd_training.evaluation.evaluate import Interview, Plan, evaluate

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from tests.conftest import require
 from tests.support.tiny_whisper import write_tiny_whisper
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForAudioClassification
 from typer.testing import CliRunner
 
 from langidd.errors import ConfigError
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd_training.cli import app
 from langidd_training.data.store import Store
 from langidd_training.fit.average import average

@@ -153,8 +153,9 @@ def score_recordings(
 ) -> tuple[list[ScoredRecording], list[TruthOf], Calibration]:
     """Score all recordings, with a progress bar: the scores, the truths, the calibration."""
     from langidd.model.registry import open_model
+    from langidd_training.data.fingerprint import model_fingerprint
     from langidd_training.decisions.progress import progress_bar
-    from langidd_training.decisions.replay import Replay, model_fingerprint, recordings
+    from langidd_training.decisions.replay import Replay, recordings
     from langidd_training.decisions.truth import find_truth, read_truth
 
     files = [file for path in paths for file in recordings(path)]

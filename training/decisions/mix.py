@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from langidd.types import SAMPLE_RATE
-from langidd_training.decisions.clips import Clip, decode
+from langidd_training.decisions.clips import decode
 from langidd_training.decisions.conversations import MAKERS
 from langidd_training.decisions.noises import NOISES
 from langidd_training.decisions.talk import Speakers, Tape
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+
+    from langidd_training.data.corpus import Clip
 
     Samples = npt.NDArray[np.float32]
 

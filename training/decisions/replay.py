@@ -13,22 +13,19 @@ import json
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import huggingface_hub
 import numpy as np
 
 from langidd.audio.file import FileSource
-from langidd.errors import ModelError
 from langidd.model.calibration import calibrated_probabilities
-from langidd.model.whisper.torch_checkpoint import locate
 from langidd.service.offline import play
 from langidd.speech.vad_worker import VadWorker
 from langidd.types import Pause, Scores, Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
+    from pathlib import Path
 
     from langidd.config import VadSettings, WindowSettings
     from langidd.model.base import Model, ModelInfo
@@ -39,9 +36,6 @@ AUDIO_ENDINGS: Final = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4
 """What is taken for a recording in a directory."""
 
 _FORMAT: Final = 5  # of the files on disk: another number computes all scores again
-
-_MODEL_FILES: Final = ("config.json", "generation_config.json", "*.safetensors")
-"""What a model's scores depend on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +70,6 @@ def kind_of(name: str) -> str:
     return name.rstrip("0123456789").rstrip("-_ ") or name
 
 
-def model_fingerprint(name: str) -> str:
-    """Return a short hash of a model's configuration and weights.
-
-    Args:
-        name: A bundled model, a directory, or a hub name whose files are here already.
-
-    Raises:
-        ModelError: There are no such files.
-
-    """
-    folder = _model_folder(name)
-    digest = hashlib.sha256()
-    found = sorted({file for pattern in _MODEL_FILES for file in folder.glob(pattern)})
-    if not any(file.suffix == ".safetensors" for file in found):
-        raise ModelError(f"model {name}: there are no weights (*.safetensors) in {folder}")
-    for file in found:
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.name} {content}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _model_folder(name: str) -> Path:
-    folder = Path(locate(name))
-    if folder.is_dir():
-        return folder
-    # The model was loaded before, so the revision that the hub named is in the cache.
-    config = huggingface_hub.try_to_load_from_cache(name, "config.json")
-    if not isinstance(config, str):
-        raise ModelError(f"model {name}: neither a directory nor in the Hugging Face cache")
-    return Path(config).parent
-
-
 class Replay:
     """Scores recordings, with a cache on disk between the model and the decider."""
 
@@ -125,7 +86,7 @@ class Replay:
 
         Args:
             model: Started.
-            fingerprint: Of the model's files (`model_fingerprint`); part of the cache's keys.
+            fingerprint: Of the model's files (`data.fingerprint`); part of the cache's keys.
             vad: Settings of voice activity and segments.
             windows: Settings of windows.
             cache: Where scores are kept; None: nowhere.

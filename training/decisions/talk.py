@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from langidd.types import SAMPLE_RATE
-from langidd_training.decisions.clips import Clip, ClipError, voice
+from langidd_training.data.corpus import OTHER, Clip
+from langidd_training.decisions.clips import ClipError, voice
 from langidd_training.decisions.noises import noise, unit
 from langidd_training.decisions.truth import TruthSpan
 
@@ -89,8 +90,8 @@ class Speakers:
         self.rng = rng
         groups: dict[tuple[bool, str], dict[tuple[str, str], list[Clip]]] = {}
         for clip in clips:
-            group = groups.setdefault((clip.known, clip.language), {})
-            group.setdefault((clip.source, clip.speaker), []).append(clip)
+            group = groups.setdefault((clip.language != OTHER, clip.locale), {})
+            group.setdefault((clip.corpus, clip.speaker), []).append(clip)
         self._groups: dict[tuple[bool, str], tuple[list[list[Clip]], npt.NDArray[np.float64]]] = {}
         for key in sorted(groups):
             people, weights = [], []

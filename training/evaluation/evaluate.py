@@ -259,7 +259,7 @@ def _other_context(
     say: Callable[[str], None],
 ) -> list[Observations]:
     """The languages at 3 s in the context that the model does not run in."""
-    from langidd.model.whisper import Classifier
+    from langidd.model.whisper.torch_engine import Classifier
 
     if not isinstance(listener, Classifier):
         return []  # language tokens know no other

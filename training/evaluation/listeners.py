@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from langidd.errors import LangiddError, ModelError
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.whisper.torch_checkpoint import locate
 from langidd.model.whisper.torch_log_mel import LogMel
 from langidd.types import SAMPLE_RATE, Calibration

@@ -10,7 +10,7 @@ import torch
 from langidd.errors import ModelError
 from langidd.model.base import DeviceLostError, DeviceMemoryError
 from langidd.model.whisper.torch_checkpoint import Checkpoint, Context, open_checkpoint
-from langidd.model.whisper.torch_forward import classify
+from langidd.model.whisper.torch_forward import classify, language_logits
 from langidd.model.whisper.torch_log_mel import (
     FRAMES_PER_POSITION,
     HOP_SAMPLES,
@@ -49,6 +49,7 @@ class Classifier:
         self.labels = checkpoint.calibration.labels
         self.context: Context = context or checkpoint.context
         config = checkpoint.model.config
+        self._tokens = checkpoint.tokens
         self._most_samples = config.max_source_positions * SAMPLES_PER_POSITION
         self._mels = int(config.num_mel_bins)
         self._device = device
@@ -157,7 +158,14 @@ class Classifier:
         self, features: torch.Tensor, frames: torch.Tensor | None
     ) -> npt.NDArray[np.float32]:
         assert features.shape[-1] % FRAMES_PER_POSITION == 0  # noqa: S101 - an invariant of ours
-        logits = classify(self._model, features.to(self._dtype), frames)
+        features = features.to(self._dtype)
+        if self._tokens is None:
+            logits = classify(self._model, features, frames)
+        else:
+            start, *languages = self._tokens
+            logits = language_logits(
+                self._model, features, frames, start=start, languages=languages
+            )
         scores: npt.NDArray[np.float32] = logits.float().cpu().numpy()
         return scores
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForAudioClassification, BertConfig
 
 from langidd.errors import ModelError
 from langidd.model.base import DeviceLostError
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 
 if TYPE_CHECKING:
     from pathlib import Path

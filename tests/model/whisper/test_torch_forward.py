@@ -11,11 +11,13 @@ from transformers import (
     AutoFeatureExtractor,
     AutoModelForAudioClassification,
     WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
 )
 
-from langidd.model.whisper import load_classifier
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.whisper.torch_forward import classify
 from langidd.model.whisper.torch_log_mel import LogMel
+from tests.support.tiny_whisper import TOKENS, write_tiny_whisper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +105,34 @@ def test_masked_frames_do_not_reach_the_logits(stock_model: Path) -> None:
         alone = classify(model, features)
         masked = classify(model, longer, torch.tensor([200]))
     torch.testing.assert_close(masked, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_language_tokens_on_30_s_are_those_of_transformers(tmp_path: Path) -> None:
+    place = write_tiny_whisper(tmp_path)
+    windows = [_noise(1.0), _noise(3.7, 1)]
+    stock = WhisperForConditionalGeneration.from_pretrained(place)
+    features = WhisperFeatureExtractor(feature_size=80)(
+        windows, sampling_rate=16_000, return_tensors="pt"
+    ).input_features
+    with torch.inference_mode():
+        answer = stock(input_features=features, decoder_input_ids=torch.full((2, 1), 3))
+    expected = answer.logits[:, 0, list(TOKENS.values())].numpy()
+
+    engine = load_classifier(str(place), device="cpu")
+
+    assert engine.labels == tuple(token.strip("<|>") for token in TOKENS)
+    assert engine.context == "padded"
+    np.testing.assert_allclose(engine.logits(windows), expected, atol=1e-4)
+
+
+def test_language_tokens_of_windows_of_several_lengths_are_those_of_each_alone(
+    tmp_path: Path,
+) -> None:
+    engine = load_classifier(str(write_tiny_whisper(tmp_path)), device="cpu", context="trimmed")
+    windows = [_noise(0.9), _noise(1.0, 1), _noise(0.7, 2)]
+
+    together = engine.logits(windows)
+
+    alone = np.concatenate([engine.logits([window]) for window in windows])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert np.ptp(alone, axis=0).max() > 1e-4
