@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.whisper.location import locate
+from langidd.model.whisper.torch_engine import load_classifier
 from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:

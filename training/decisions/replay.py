@@ -22,6 +22,7 @@ from langidd.model.calibration import calibrated_probabilities
 from langidd.service.offline import play
 from langidd.speech.vad_worker import VadWorker
 from langidd.types import Pause, Scores, Span
+from langidd_training.data.decoding import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from langidd.model.base import Model, ModelInfo
     from langidd.service.stream import Rule
     from langidd.types import Calibration, Chunk, Decision, Window
-
-AUDIO_ENDINGS: Final = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".mkv"})
-"""What is taken for a recording in a directory."""
 
 _FORMAT: Final = 5  # of the files on disk: another number computes all scores again
 
@@ -62,7 +60,7 @@ def recordings(path: Path) -> list[Path]:
     """Return the recordings of a directory, by name, or the one recording."""
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_ENDINGS)
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def kind_of(name: str) -> str:
