@@ -178,7 +178,7 @@ def read_manifest(
 
 
 def refuse_shared_speakers(clips: Iterable[Clip]) -> None:
-    """Make sure that nobody is heard in two splits.
+    """Make sure that no speaker is in two splits.
 
     Raises:
         ConfigError: names one speaker and the splits.

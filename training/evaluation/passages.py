@@ -75,8 +75,17 @@ def read_passages(
 ) -> Decoded:
     """Decode a split and find each clip's speech, from first to last frame of it.
 
-    `limit`: at most so many clips a locale (kk and tk each, not `other` together), drawn
-    in turn from its speakers. Raises ConfigError where the split is empty.
+    Args:
+        roots: Directories of corpora, or manifests.
+        languages: The targets; the rest is `other`.
+        split: Which table.
+        limit: At most so many clips a locale (kk and tk each, not `other` together), drawn
+            in turn from its speakers.
+        seed: Draws them.
+
+    Raises:
+        ConfigError: The split is empty.
+
     """
     clips = read_corpora(roots, languages, splits=(split,))
     return decode_clips(clips if limit is None else _few(clips, limit, seed))
