@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-import av
 import numpy as np
 
 from langidd.types import SAMPLE_RATE
+from langidd_training.data.common_voice import write_flac
 from langidd_training.decisions.clips import decode
 from langidd_training.decisions.conversations import MAKERS
 from langidd_training.decisions.noises import NOISES
@@ -98,22 +97,6 @@ def make_mix(
     }
     (out / "mix.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return count
-
-
-def write_flac(path: Path, samples: Samples) -> None:
-    """Write 16 kHz mono samples as 16-bit FLAC."""
-    whole = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype(np.int16)
-    with av.open(str(path), "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
-        stream.format = "s16"
-        for at in range(0, len(whole), 4096):
-            frame = av.AudioFrame.from_ndarray(
-                whole[None, at : at + 4096], format="s16", layout="mono"
-            )
-            frame.sample_rate, frame.pts = SAMPLE_RATE, at
-            frame.time_base = Fraction(1, SAMPLE_RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def _recordings(

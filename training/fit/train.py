@@ -90,7 +90,8 @@ def train(
     if first:
         about = {"seed": seed, "checkpoint": checkpoint, **asdict(recipe)}
         (directory / "recipe.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(directory / "checkpoints")))
+    with quiet_transformers():
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(directory / "checkpoints")))
     if first:
         export(trainer.model.config, trainer.exported_weights(), directory / "model")
         log = json.dumps(trainer.state.log_history, indent=1)

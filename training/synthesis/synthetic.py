@@ -30,7 +30,7 @@ import soxr
 
 from langidd.errors import LangiddError
 from langidd.types import SAMPLE_RATE
-from langidd_training.data.common_voice import write_clip, write_split
+from langidd_training.data.common_voice import write_flac, write_split
 from langidd_training.synthesis.catalogues import catalogue_sentences
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def write_corpus(
         name = f"{utterance.file_stem}.flac"
         path = directory / folder / "clips" / name
         if not path.exists():
-            write_clip(path, by(utterance))
+            write_flac(path, by(utterance))
         return folder, utterance, name
 
     with ThreadPoolExecutor(workers) as pool:

@@ -10,9 +10,10 @@ from langidd.decision.decider import Decider
 from langidd.decision.presets import PRESETS
 from langidd.errors import ModelError, SourceError
 from langidd.types import Pause, Scores
+from langidd_training.data.common_voice import write_flac
 from langidd_training.data.fingerprint import model_fingerprint
 from langidd_training.decisions.clips import ClipError, read_clips, voice, voiced_spans
-from langidd_training.decisions.mix import MixSettings, make_mix, write_flac
+from langidd_training.decisions.mix import MixSettings, make_mix
 from langidd_training.decisions.noises import NOISES, music, noise
 from langidd_training.decisions.replay import (
     Replay,

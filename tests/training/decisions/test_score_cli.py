@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from langidd_training.cli import app
-from langidd_training.decisions.mix import write_flac
+from langidd_training.data.common_voice import write_flac
 from langidd_training.decisions.replay import recordings
 from langidd_training.decisions.truth import TruthSpan, write_truth
 
