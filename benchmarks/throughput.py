@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-from langidd.model.whisper.location import locate
+from langidd.model.whisper.checkpoint import checkpoint_folder
 from langidd.model.whisper.torch_engine import load_classifier
 from langidd.types import SAMPLE_RATE
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=7)
     arguments = parser.parse_args()
     windows = speech()
-    place = locate(arguments.model)
+    place = checkpoint_folder(arguments.model)
 
     stock = AutoModelForAudioClassification.from_pretrained(place, dtype="float32").eval()
     config = stock.config

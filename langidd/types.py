@@ -165,6 +165,8 @@ class Calibration:
         temperatures: Of the softmax, at some durations; interpolated between them.
         und_threshold: A window whose best calibrated probability is below it names no
             language.
+        candidates: The languages that a source may speak where its settings name none;
+            empty: all of the languages.
         unknown_temperatures: Of the question whether it is one of the languages at all,
             which a model answers less surely than which one it is. None: the same
             temperature for both, a plain softmax.
@@ -176,6 +178,7 @@ class Calibration:
     temperatures: Temperatures = ((1.0, 1.0),)
     und_threshold: float = 0.5
     unknown_temperatures: Temperatures = ()
+    candidates: tuple[str, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from langidd.observability.logging import Handler
 from tests.support.demo_speech import write_demo_speech
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # A shell that starts tests in the background has them ignore Ctrl-C, and so would every process
 # that a test starts, also those whose answer to Ctrl-C is what is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is slow; how long one example takes says nothing of what is tested.
+settings.register_profile("langidd", deadline=None)
+settings.load_profile("langidd")
 
 ROOT = Path(__file__).parent.parent
 DEMO_RECORDING = ROOT / "langidd" / "demo" / "conversation.ogg"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _JUMP_S: Final = 0.5
-"""A lasting delay that is no drift: sound was lost, and stamps start anew."""
+"""A lasting delay that is no drift: sound was lost, and stamps start again."""
 
 _AHEAD_S: Final = 10.0
 """Sound this far ahead of the clock is no burst of what a camera had kept."""
@@ -35,9 +35,13 @@ _SETTLE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Capture time of a chunk's first sample; `gap` where the stamps jumped.
+    """The date of a piece of sound.
 
-    `clock_step_s`: how far the system's clock was set since the stamp before, if it was.
+    Attributes:
+        captured_at: When its first sample was captured, in seconds since the epoch.
+        gap: Whether the stamps jumped before it.
+        clock_step_s: How far the system's clock was set since the stamp before, if it was.
+
     """
 
     captured_at: float
@@ -56,6 +60,11 @@ class CaptureClock:
     Arrivals are monotonic; the epoch is added from the system's clock. If that one is
     set by more than half a second, the stamps follow with a gap, so that no segment
     of sound holds two clocks.
+
+    Args:
+        monotonic: The clock of arrivals, in seconds.
+        wall: The system's clock, in seconds since the epoch.
+
     """
 
     def __init__(
@@ -69,27 +78,30 @@ class CaptureClock:
         self._offset_s = wall() - monotonic()
         self._next: float | None = None
         self._delays: deque[tuple[int, float]] = deque()
-        self._heard = 0
+        self._samples = 0
         self._unknown_loss = False
 
-    def stamp(self, samples: int, heard_at: float, *, lost_s: float = 0.0) -> Stamp:
-        """Stamp a piece of `samples` at 16 kHz.
+    def stamp(self, samples: int, arrived_at: float, *, lost_s: float = 0.0) -> Stamp:
+        """Date a piece of sound.
 
-        `heard_at` is the monotonic time when its last sample was heard, as far as is
-        known, `lost_s` the sound that is known to be missing before it.
+        Args:
+            samples: Its length, 16 kHz.
+            arrived_at: The monotonic time when its last sample arrived, as far as is known.
+            lost_s: The sound that is known to be missing before it.
+
         """
         duration_s = samples / SAMPLE_RATE
         clock_step_s = self._follow_wall()
         gap = clock_step_s != 0.0
         if self._next is None:
-            self._next = heard_at - duration_s
+            self._next = arrived_at - duration_s
         elif self._unknown_loss:
-            self._next = max(self._next, heard_at - duration_s)
+            self._next = max(self._next, arrived_at - duration_s)
         else:
             self._next += lost_s
         self._unknown_loss = False
-        delay_s = heard_at - (self._next + duration_s)
-        self._heard += samples
+        delay_s = arrived_at - (self._next + duration_s)
+        self._samples += samples
         if delay_s < -_AHEAD_S:
             self._restart(delay_s)
             gap = True
@@ -116,8 +128,8 @@ class CaptureClock:
         # A monotonic queue: the head is the least, later entries are ever larger.
         while self._delays and self._delays[-1][1] >= delay_s:
             self._delays.pop()
-        self._delays.append((self._heard, delay_s))
-        horizon = self._heard - int(_WATCHED_S * SAMPLE_RATE)
+        self._delays.append((self._samples, delay_s))
+        horizon = self._samples - int(_WATCHED_S * SAMPLE_RATE)
         full = horizon >= 0
         while self._delays[0][0] < horizon:
             self._delays.popleft()

@@ -61,6 +61,7 @@ class FifoSource:
         self.recovery: Recovery = "reopen" if path.resolve().exists() else "none"
         self._path = path
         self._track = track
+        self.tracks = ""
         self._stall_s = stall_s
         self._reader = Reader(name, self.counts)
 
@@ -121,6 +122,7 @@ class FifoSource:
         for packet in container.demux(container.streams.audio):
             if packet.size:
                 for piece in tracks.decode(packet):
+                    self.tracks = tracks.chosen
                     yield from chunks.push(piece.samples, piece.lost_s)
         for piece in tracks.flush():
             yield from chunks.push(piece.samples, piece.lost_s)

@@ -158,11 +158,14 @@ class FileSource:
             try:
                 for packet in container.demux(container.streams.audio):
                     if packet.size:  # the empty one at the end would flush the decoder
-                        yield from tracks.decode(packet)
+                        for piece in tracks.decode(packet):
+                            self.tracks = tracks.chosen
+                            yield piece
             except av.error.FFmpegError as error:
                 failure = f" ({(error.strerror or type(error).__name__).lower()})"
-            yield from tracks.flush()
-            self.tracks = tracks.chosen
+            for piece in tracks.flush():
+                self.tracks = tracks.chosen
+                yield piece
             if tracks.decoded == 0:
                 raise self._error("has no sound that can be decoded")
             ends_at_s = tracks.ends_at_s - origin_s

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -26,7 +28,11 @@ from langidd.errors import ConfigError, printable
 LONGEST_NAME: Final = 200
 """Characters that a source's name may have."""
 
+Shown = TypeVar("Shown")
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langidd.cli.view import View
     from langidd.config import Settings
 
@@ -150,11 +156,22 @@ def listen(
 async def _listen(settings: Settings, view: View, *, publish: bool) -> None:
     from langidd.service.daemon import Daemon
 
+    def show(write: Callable[[Shown], None]) -> Callable[[Shown], None]:
+        def shown(value: Shown) -> None:
+            try:
+                write(value)
+            except BrokenPipeError:
+                # Whoever read our output has left (`| head`): what follows goes nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                daemon.stop()
+
+        return shown
+
     daemon = Daemon(
         settings,
-        on_decision=view.decision,
-        on_scores=view.scores,
-        on_health=view.health,
+        on_decision=show(view.decision),
+        on_scores=show(view.scores),
+        on_health=show(view.health),
         publish=publish,
         temporary=True,
     )

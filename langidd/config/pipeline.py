@@ -22,7 +22,9 @@ class ModelSettings(Table):
     cpu_fallback: bool = True
     """Use the CPU if the GPU is missing or fails."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads of the model; 0 leaves it to torch."""
+    """CPU threads of the model; 0 is one for each core."""
+    precision: Literal["auto", "f32", "bf16", "f16"] = "auto"
+    """What the CPU computes in; `auto` is what this processor is fastest in."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
     """The most windows in a batch."""
     max_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None

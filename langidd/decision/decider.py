@@ -63,7 +63,7 @@ class Decider:
             source: The source's name, for decisions and errors.
             calibration: The model's labels and threshold.
             settings: All numbers.
-            candidates: The languages that the source may speak, all of the model's where
+            candidates: The languages that the source may speak, the model's own choice where
                 None; what the model gives to others counts for `und`.
             priors: Relative probabilities of the languages before any evidence (equal where
                 not named); `und` may be among them.

@@ -65,7 +65,7 @@ class DeciderSettings:
     leave_debounce_s: float = 2.0
     min_dwell_s: float = 1.5
     no_speech_after_s: float = 30.0
-    confidence_slope: float = 0.85
+    confidence_slope: float = 0.81
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -112,7 +112,7 @@ FAST: Final = replace(
     leave_debounce_s=1.0,
     min_dwell_s=0.5,
     no_speech_after_s=15.0,
-    confidence_slope=0.73,
+    confidence_slope=0.7,
 )
 STEADY: Final = replace(
     BALANCED,
@@ -126,7 +126,7 @@ STEADY: Final = replace(
     leave_debounce_s=3.0,
     min_dwell_s=3.0,
     no_speech_after_s=60.0,
-    confidence_slope=0.76,
+    confidence_slope=0.73,
 )
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 def candidate_languages(
     source: str, calibration: Calibration, candidates: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Return the source's languages, each once: `candidates`, or all of the model's.
+    """Return the source's languages, each once: `candidates`, or the model's own choice.
 
     Raises:
         ConfigError: There are none, or the model does not know one.
 
     """
     known = calibration.languages
-    chosen = known if candidates is None else tuple(dict.fromkeys(candidates))
+    default = calibration.candidates or known
+    chosen = default if candidates is None else tuple(dict.fromkeys(candidates))
     for language in chosen:
         if language not in known:
             raise ConfigError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langidd.types import Decision, Health, Scores
 
@@ -82,7 +82,7 @@ class Publisher(Protocol):
         """Publish a decision."""
         ...
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Publish the model's probabilities of one window, where windows were asked for."""
         ...
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from langidd.publish.base import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langidd.publish.base import Publisher, SourceAnnouncement
     from langidd.types import Decision, Health, Scores
@@ -55,9 +55,9 @@ class FanOut:
         """Publish a decision everywhere."""
         self._each("decision", lambda publisher: publisher.decision(decision))
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Publish a window's probabilities everywhere."""
-        self._each("scores", lambda publisher: publisher.scores(scores, probabilities))
+        self._each("scores", lambda publisher: publisher.scores(scores))
 
     def health(self, health: Health) -> None:
         """Publish a source's health everywhere."""

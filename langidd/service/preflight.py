@@ -20,6 +20,7 @@ import numpy as np
 
 from langidd.audio import check_source
 from langidd.errors import ConfigError, LangiddError, ServiceError, SourceError
+from langidd.naming import host_and_port
 from langidd.observability.http import address_family
 from langidd.publish.outbox import FILE_NAME
 from langidd.redaction import redact
@@ -126,7 +127,6 @@ async def _model(settings: Settings) -> str:
 async def _broker(settings: Settings) -> str:
     if settings.mqtt.host is None:
         return "none named; langidd will run its own on the loopback address"
-    from langidd.naming import host_and_port
     from langidd.publish.mqtt.probe import probe
     from langidd.publish.mqtt.refusals import losses
 
@@ -198,15 +198,16 @@ async def _http(http: HttpSettings) -> str:
         if await asyncio.to_thread(_langidd_answers, http.host, port):
             return f"port {port} is served by the langidd that runs"
         raise ServiceError(
-            f"cannot listen on {http.host}:{port} ({error.strerror or error}); choose another"
+            f"cannot listen on {host_and_port(http.host, port)} ({error.strerror or error}); "
+            "choose another"
         ) from None
     return f"port {port} is free"
 
 
 def _langidd_answers(host: str, port: int) -> bool:
-    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{host_and_port(host, port)}/livez"
     try:
-        with urllib.request.urlopen(f"http://{shown}:{port}/livez", timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=2) as answer:
             return "live" in json.load(answer)
     except urllib.error.HTTPError as error:
         return "live" in error.read().decode(errors="replace")

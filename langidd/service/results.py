@@ -68,7 +68,7 @@ class Results:
         self._metrics.scored(scores.span.source)
         self.scoring.scored(time.monotonic())
         if self.publisher is not None:
-            self.publisher.scores(scores, scores.probabilities)
+            self.publisher.scores(scores)
         if self._on_scores is not None:
             self._on_scores(scores)
 

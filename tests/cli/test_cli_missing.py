@@ -18,7 +18,7 @@ def _no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         pytest.fail("the model is loaded")
 
-    monkeypatch.setattr("langidd.model.whisper.torch_engine.load_classifier", fails)
+    monkeypatch.setattr("langidd.model.whisper.open.open_whisper", fails)
 
 
 @pytest.mark.parametrize("what", ["file", "directory", "empty file", "device"])

@@ -91,7 +91,7 @@ async def test_a_killed_broker_and_a_camera_that_is_cut(house: House, ledger: Le
     wanted = {f"langidd/house/{name}/{leaf}" for name in house.sources for leaf in leaves}
     async with listen_all(house.broker.port) as listener:
         await listener.until(
-            lambda heard: wanted <= {each.topic for each in heard.heard if each.retained}
+            lambda heard: wanted <= {each.topic for each in heard.messages if each.retained}
         )
 
 

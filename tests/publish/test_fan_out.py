@@ -17,7 +17,7 @@ from langidd.types import Health
 from tests.support.mosquitto_process import Mosquitto, decision, listen_all, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from langidd.publish.base import Publisher
@@ -40,8 +40,8 @@ class Recorder:
     def decision(self, decision: Decision) -> None:
         self.taken.append(decision)
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
-        self.taken.append((scores, probabilities))
+    def scores(self, scores: Scores) -> None:
+        self.taken.append(scores)
 
     def health(self, health: Health) -> None:
         self.taken.append(health)
@@ -109,7 +109,7 @@ async def test_the_settings_say_which_publishers_there_are(tmp_path: Path) -> No
             async with running(several):
                 several.announce([SourceAnnouncement("Kitchen", ("uz", "ru"))])
                 several.decision(decision())
-                await listener.until(lambda heard: heard.of("/event"))
+                await listener.until(lambda seen: seen.of("/event"))
                 assert several.delivery.connected
                 assert gauges["mqtt_connected"]() == gauges["outbox_durable"]() == 1
         assert gauges["outbox_events"]() == gauges["outbox_durable"]() == 0

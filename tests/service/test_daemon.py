@@ -87,7 +87,7 @@ async def test_two_cameras_and_a_file_at_once(speech: Path, tmp_path: Path) -> N
             jsonschema.validate(states[-1].json, schemas.load("state"))
             for event in listener.of(f"{name}/event"):
                 jsonschema.validate(event.json, schemas.load("event"))
-        everything = "\n".join([*service.log, *service.told, *map(str, listener.heard)])
+        everything = "\n".join([*service.log, *service.told, *map(str, listener.messages)])
         assert PASSWORD not in everything
         assert "s3cret" not in everything
 

@@ -82,7 +82,7 @@ class Mosquitto:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Received:
     topic: str
     retained: bool
     qos: int
@@ -95,10 +95,10 @@ class Heard:
 
 
 class Listener:
-    """mosquitto_sub: everything that it heard, in order."""
+    """mosquitto_sub: everything that it received, in order."""
 
     def __init__(self, *arguments: str) -> None:
-        self.heard: list[Heard] = []
+        self.messages: list[Received] = []
         self.subscriptions = 0
         """How often the broker has granted the subscription: again after each reconnect."""
         self._arguments = arguments
@@ -128,16 +128,16 @@ class Listener:
             text = line.decode().rstrip("\n")
             if text.startswith("="):
                 topic, retained, qos, payload = text[1:].split("\t", 3)
-                self.heard.append(Heard(topic, retained == "1", int(qos), payload))
+                self.messages.append(Received(topic, retained == "1", int(qos), payload))
                 self._news.set()
             elif text.startswith("Subscribed"):
                 self.subscriptions += 1
                 self._subscribed.set()
                 self._news.set()
 
-    def of(self, end: str) -> list[Heard]:
-        """What was heard at the topics that end so."""
-        return [each for each in self.heard if each.topic.endswith(end)]
+    def of(self, end: str) -> list[Received]:
+        """What was received at the topics that end so."""
+        return [each for each in self.messages if each.topic.endswith(end)]
 
     async def until(self, true: Callable[[Listener], object]) -> None:
         try:
@@ -146,8 +146,8 @@ class Listener:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            lines = "\n".join(f"{each.topic} {each.payload[:150]}" for each in self.heard)
-            raise AssertionError(f"never heard; only:\n{lines}") from None
+            lines = "\n".join(f"{each.topic} {each.payload[:150]}" for each in self.messages)
+            raise AssertionError(f"never received; only:\n{lines}") from None
 
 
 def listen_all(port: int, *more: str) -> Listener:

@@ -19,7 +19,7 @@ LABELS = ("uz", "ru", "en", "other")
 def observations(
     logits: npt.NDArray[np.floating], language: Sequence[str], **columns: object
 ) -> Observations:
-    """Rows of 3 s of clean speech on the dev split, each of another voice, if not told otherwise."""
+    """Rows of 3 s of clean speech of the dev split, each of another voice, unless it says so."""
     rows = len(language)
     defaults: dict[str, object] = {
         "labels": LABELS,

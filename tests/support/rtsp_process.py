@@ -94,12 +94,12 @@ class Proxy:
         self._connections: list[socket.socket] = []
 
     def answer(self, client: socket.socket) -> None:
-        server = socket.create_connection(("127.0.0.1", self._port))
-        self._connections += [client, server]
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
-        back.start()
-        self._pump(client, server)
-        back.join()
+        with socket.create_connection(("127.0.0.1", self._port)) as server:
+            self._connections += [client, server]
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
 
     def cut(self) -> None:
         """Close every connection there is."""

@@ -163,7 +163,7 @@ def test_biases_move_the_logits_and_nothing_else_must_know_of_them(tmp_path: Pat
     engine = load_classifier(str(place), device="cpu")
     moved = engine.logits([sound])[0] - before
     assert moved == pytest.approx([0.8, -0.5, 0, 0, 0], abs=5e-3)
-    assert engine.calibration == calibration
+    assert engine.calibration == replace(calibration, candidates=("uz", "ru", "en"))
 
 
 def test_config_keeps_what_is_not_calibration(tmp_path: Path):

@@ -76,6 +76,7 @@ def test_one_run_from_recordings_to_a_checkpoint_that_langidd_and_transformers_o
     block = config["langidd"]
     assert (block["format"], block["head"], block["context"]) == (2, "language_tokens", "trimmed")
     assert tuple(block["languages"]) == LABELS
+    assert (block["candidates"], block["least_context_s"]) == (LANGUAGES, 1.5)
 
     engine = load_classifier(str(exported), device="cpu")
     assert (engine.labels, engine.context) == (LABELS, "trimmed")

@@ -160,7 +160,7 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     context: Annotated[
         str, typer.Option(help="auto (the checkpoint's), padded or trimmed.")
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to OpenVINO.")] = 0,
 ) -> None:
     """Measure a checkpoint on speech of N seconds, every voice weighing the same.
 
@@ -251,10 +251,10 @@ def calibrate(  # noqa: PLR0917 - typer calls it by name
     context: Annotated[
         str, typer.Option(help="auto (what the checkpoint says), padded or trimmed.")
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to OpenVINO.")] = 0,
 ) -> None:
     """Fit biases, temperatures and the `und` threshold; write them into the checkpoint."""
-    from langidd.model.whisper.torch_checkpoint import open_checkpoint
+    from langidd.model.whisper.checkpoint import open_checkpoint
     from langidd_training.evaluation.calibrate import adjusted, fit, write_calibration
     from langidd_training.evaluation.evaluate import SCORES, Plan
     from langidd_training.evaluation.evaluate import evaluate as run
@@ -279,7 +279,7 @@ def calibrate(  # noqa: PLR0917 - typer calls it by name
     found = fit(
         table.where(table.split == split),
         before.calibration,
-        with_biases=biases and before.tokens is not None,
+        with_biases=biases and before.architecture.head == "language_tokens",
     )
     write_calibration(model, found, None if chosen == "auto" else chosen)
     if scores is not None:

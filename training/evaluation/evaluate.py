@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langidd.errors import LangiddError
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.checkpoint import open_checkpoint
+from langidd.model.whisper.openvino_engine import load_engine
 from langidd.types import Calibration
 from langidd_training.data.corpus import OTHER
 from langidd_training.evaluation.baseline import Baseline
@@ -59,7 +60,7 @@ class Plan:
         cache: Where the scores of the model and of the baseline are kept.
         limit: At most so many clips a locale.
         context: Other than the checkpoint's own.
-        threads: For the CPU; 0 leaves it to torch.
+        threads: For the CPU; 0 leaves it to OpenVINO.
 
     """
 
@@ -114,7 +115,7 @@ def evaluate(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Evaluat
         LangiddError: The model or the data cannot be used.
 
     """
-    engine = load_classifier(plan.model, context=plan.context, threads=plan.threads)
+    engine = load_engine(plan.model, context=plan.context, threads=plan.threads)
     scorer = Scorer(engine, plan.cache)
     targets = known_targets(scorer.labels, plan.languages)
     say(f"{plan.model}: {len(scorer.labels)} labels, {engine.context} context")
@@ -142,7 +143,7 @@ def _baseline(
     say: Callable[[str], None],
 ) -> Evaluation:
     say(f"baseline: {checkpoint}, a regression on its language tokens")
-    engine = load_classifier(checkpoint, context="trimmed", threads=plan.threads)
+    engine = load_engine(checkpoint, context="trimmed", threads=plan.threads)
     baseline = Baseline(Scorer(engine, plan.cache), plan.roots, targets)
     rows = _observe(plan, passages, baseline.logits, baseline.labels, targets, say)
     return Evaluation(checkpoint, engine.context, baseline.calibration, rows)
@@ -193,8 +194,6 @@ def reread(model: str, directory: Path) -> Evaluation:
         LangiddError: There are no scores, or they are another model's.
 
     """
-    from langidd.model.whisper.torch_checkpoint import open_checkpoint
-
     table = load_observations(directory / SCORES)
     found = open_checkpoint(model)
     if found.calibration.labels != table.labels:

@@ -13,16 +13,19 @@ import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from langidd.errors import ConfigError
-from langidd.model.whisper.torch_checkpoint import open_checkpoint
+from langidd.model.whisper.checkpoint import checkpoint_folder, open_checkpoint
 from langidd.model.whisper.torch_forward import language_logits
 from langidd.model.whisper.torch_log_mel import LogMel
+from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EMBEDDINGS: Final = "model.decoder.embed_tokens.weight"
-_POSITIONS: Final = "model.decoder.embed_positions.weight"
 _LAYER: Final = re.compile(r"model\.(encoder|decoder)\.layers\.(\d+)\.(.*)")
+LEAST_CONTEXT_S: Final = 1.5
+"""Shorter windows are filled up with silence to this, in training and in service."""
+
 _START: Final = 0
 """The token of start of transcript once the vocabulary is reduced; the languages follow it."""
 
@@ -44,6 +47,9 @@ class LanguageWhisper(WhisperForConditionalGeneration):  # type: ignore[misc]
 
         """
         device = samples.device
+        missing = round(LEAST_CONTEXT_S * SAMPLE_RATE) - samples.shape[1]
+        if missing > 0:
+            samples = torch.nn.functional.pad(samples, (0, missing))
         if getattr(self, "_filters", None) is None or self._filters[0] != device:
             self._filters = (device, LogMel(self.config.num_mel_bins, device))
         features = self._filters[1](samples)
@@ -78,42 +84,38 @@ def open_network(
 
     """
     found = open_checkpoint(checkpoint)
-    if found.tokens is None:
+    if found.architecture.head != "language_tokens":
         raise ConfigError(
             f"model {checkpoint}: is a classifier without a decoder; this recipe starts from a "
             "whole Whisper (openai/whisper-base)"
         )
-    start, *tokens = found.tokens
-    rows = dict(zip(found.calibration.labels, tokens, strict=True))
-    order = [*first, *(language for language in rows if language not in first)]
-    config = WhisperConfig.from_dict(found.model.config.to_dict())
+    labels = found.calibration.labels
+    order = [*first, *(language for language in labels if language not in first)]
+    config = WhisperConfig.from_pretrained(checkpoint_folder(checkpoint))
     kept = {
         "encoder": _spaced(config.encoder_layers, encoder_layers),
         "decoder": _spaced(config.decoder_layers, decoder_layers),
     }
     config.encoder_layers, config.decoder_layers = len(kept["encoder"]), len(kept["decoder"])
-    _reduce(config, order)
+    _reduce(config, order, first)
 
     weights = {}
-    for name, value in found.model.state_dict().items():
+    for own_name, array in found.tensors.items():
+        name, value = f"model.{own_name}", torch.from_numpy(array)
         match = _LAYER.fullmatch(name)
         if match is None:
             weights[name] = value
         elif int(match[2]) in kept[match[1]]:
             place = kept[match[1]].index(int(match[2]))
             weights[f"model.{match[1]}.layers.{place}.{match[3]}"] = value
-    embeddings = weights[EMBEDDINGS]
-    mean = embeddings[tokens].mean(dim=0)
-    weights[EMBEDDINGS] = torch.stack(
-        [embeddings[start]]
-        + [embeddings[rows[language]] if language in rows else mean for language in order]
-    )
-    weights["proj_out.weight"] = weights[EMBEDDINGS]
-    weights[_POSITIONS] = weights[_POSITIONS][:1].clone()
+    start, *rows = weights[EMBEDDINGS]  # already reduced to start and languages
+    by_label = dict(zip(labels, rows, strict=True))
+    mean = torch.stack(rows).mean(dim=0)
+    weights[EMBEDDINGS] = torch.stack([start, *(by_label.get(label, mean) for label in order)])
     # Fused attention is slow backwards on a CPU: written out it takes half the time.
     config._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"  # noqa: SLF001
     network = LanguageWhisper(config)
-    network.load_state_dict(weights)
+    network.load_state_dict(weights, strict=False)
     network.tie_weights()
     return network.eval()
 
@@ -131,7 +133,7 @@ def freeze(network: LanguageWhisper, encoder_layers: int) -> None:
         module.requires_grad_(requires_grad=False)
 
 
-def _reduce(config: WhisperConfig, languages: Sequence[str]) -> None:
+def _reduce(config: WhisperConfig, languages: Sequence[str], first: Sequence[str]) -> None:
     """Leave start of transcript and the languages of the vocabulary, in one position."""
     config.vocab_size = 1 + len(languages)
     config.max_target_positions = 1
@@ -146,6 +148,8 @@ def _reduce(config: WhisperConfig, languages: Sequence[str]) -> None:
         "head": "language_tokens",
         "context": "trimmed",
         "languages": list(languages),
+        "candidates": list(first),
+        "least_context_s": LEAST_CONTEXT_S,
         "temperature": [[1.0, 1.0]],
         "und_threshold": 0.5,
     }

@@ -60,7 +60,7 @@ class LanguageRecipe(Recipe):
 
     """
 
-    steps: int = 700
+    steps: int = 600
     learning_rate: float = 4e-5
     warm_up: float = 40
     schedule: str = "cosine"
@@ -76,7 +76,7 @@ class LanguageRecipe(Recipe):
     teacher_share: float = 0.0
     not_taught: tuple[str, ...] = ("uz",)
     mean_decay: float = 0.9885
-    start_share: float = 0.0
+    start_share: float = 0.25
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: Augmentation = field(default_factory=Augmentation)
 

@@ -11,7 +11,7 @@ import torch
 from transformers import TrainingArguments, WhisperForAudioClassification
 from transformers.trainer_utils import get_last_checkpoint
 
-from langidd.model.whisper.location import locate
+from langidd.model.whisper.checkpoint import checkpoint_folder
 from langidd.model.whisper.torch_checkpoint import quiet_transformers
 from langidd_training.data.corpus import require_languages
 from langidd_training.fit.batches import Batches
@@ -197,7 +197,7 @@ def _whole_clips(
 ) -> WholeClipTrainer:
     with quiet_transformers():
         model = WhisperForAudioClassification.from_pretrained(
-            locate(checkpoint),
+            checkpoint_folder(checkpoint),
             num_labels=len(languages),
             id2label=dict(enumerate(languages)),
             label2id={language: number for number, language in enumerate(languages)},

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from langidd.model.base import DeviceLostError
 from langidd.model.worker import EngineModel
 
 if TYPE_CHECKING:
     from langidd.config import ModelSettings
     from langidd.model.base import Engine
+
+log = logging.getLogger(__name__)
+
+NVIDIA_DRIVERS: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))
+"""Where a machine, or Windows' subsystem for Linux, shows that it has an NVIDIA GPU."""
+CUDA_EXTRA: Final = 'pip install "langidd[cuda]" brings what a GPU needs'
 
 
 def open_whisper(settings: ModelSettings) -> EngineModel:
@@ -22,6 +32,30 @@ def open_whisper(settings: ModelSettings) -> EngineModel:
 
 
 def _load(settings: ModelSettings, device: str) -> Engine:
+    if device == "cpu" or (device == "auto" and not _has_cuda()):
+        from langidd.model.whisper.openvino_engine import load_engine
+
+        return load_engine(
+            settings.path,
+            context=settings.context,
+            precision=settings.precision,
+            threads=settings.threads,
+        )
+    if find_spec("torch") is None:
+        raise DeviceLostError(f"model.device is {device}, and torch is not installed: {CUDA_EXTRA}")
     from langidd.model.whisper.torch_engine import load_classifier
 
     return load_classifier(settings.path, device, settings.context, settings.threads)
+
+
+def _has_cuda() -> bool:
+    """Whether there is a GPU that torch can use; one that it cannot use is named in the log."""
+    if not any(driver.exists() for driver in NVIDIA_DRIVERS):
+        return False  # without importing torch, which takes a second
+    if find_spec("torch") is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            return True
+    log.warning("there is an NVIDIA GPU; the model runs on the CPU. %s", CUDA_EXTRA)
+    return False

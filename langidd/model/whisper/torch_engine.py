@@ -9,7 +9,7 @@ import torch
 
 from langidd.errors import ModelError
 from langidd.model.base import DeviceLostError, DeviceMemoryError
-from langidd.model.whisper.torch_checkpoint import Checkpoint, Context, open_checkpoint
+from langidd.model.whisper.torch_checkpoint import Checkpoint, open_checkpoint
 from langidd.model.whisper.torch_forward import classify, language_logits
 from langidd.model.whisper.torch_log_mel import (
     FRAMES_PER_POSITION,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from langidd.model.whisper.checkpoint import Context
     from langidd.types import Span
 
 CONTEXT_S: Final = 30.0
@@ -50,6 +51,8 @@ class Classifier:
         self.context: Context = context or checkpoint.context
         config = checkpoint.model.config
         self._tokens = checkpoint.tokens
+        least = round(checkpoint.least_context_s * SAMPLE_RATE / SAMPLES_PER_POSITION)
+        self._least_positions = max(least, SHORTEST_POSITIONS)
         self._most_samples = config.max_source_positions * SAMPLES_PER_POSITION
         self._mels = int(config.num_mel_bins)
         self._device = device
@@ -148,7 +151,7 @@ class Classifier:
 
     def _whole_positions(self, window: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The window's last samples that fill whole encoder positions."""
-        shortest = SHORTEST_POSITIONS * SAMPLES_PER_POSITION
+        shortest = self._least_positions * SAMPLES_PER_POSITION
         if len(window) < shortest:
             return np.pad(window, (0, shortest - len(window)))
         positions = min(len(window), self._most_samples) // SAMPLES_PER_POSITION

@@ -23,9 +23,14 @@ class Announced:
         outbox: Remembers, over restarts, what was announced.
         clears: Whether the broker retains messages, so that there are any to clear.
 
+    Attributes:
+        complete: Whether all sources have been announced; before that it is not known what
+            is gone.
+
     """
 
     def __init__(self, retained: Retained, outbox: Outbox, *, clears: bool) -> None:
+        self.complete = False
         self._retained = retained
         self._outbox = outbox
         self._clears = clears
@@ -37,7 +42,7 @@ class Announced:
     @property
     def awaits_birth(self) -> bool:
         """Whether a device is to be withdrawn again once Home Assistant starts."""
-        return bool(self._before_birth)
+        return bool(self._before_birth - self._retained.topics)
 
     def withdraw(self, topics: Iterable[str]) -> None:
         """Clear topics; without retained messages there are only devices to withdraw."""
@@ -47,8 +52,9 @@ class Announced:
 
     async def remember(self) -> None:
         """Remember all topics that are wanted; withdraw those of earlier runs."""
-        wanted = self._retained.topics
-        self.withdraw(await self._outbox.remember(wanted) - self._retained.topics)
+        before = await self._outbox.remember(self._retained.topics)
+        if self.complete:
+            self.withdraw(before - self._retained.topics)
 
     async def cleared(self, topics: Iterable[str]) -> None:
         """Forget what the broker has cleared; devices only after Home Assistant's birth."""

@@ -74,6 +74,10 @@ class RefusedError(aiomqtt.MqttError):
         self.code = code
 
 
+class ClosedError(aiomqtt.MqttError):
+    """The broker closed the connection instead of answering CONNECT."""
+
+
 class _LastMessage(logging.Handler):
     """Keeps paho's last warning: the only place where it says why a socket failed."""
 
@@ -318,9 +322,7 @@ class Connection:
         def lose() -> None:
             if not self._answer.done():
                 why = f" ({self._warning.text})" if self._warning.text else ""
-                self._lose(
-                    aiomqtt.MqttError(f"the broker closed the connection without an answer{why}")
-                )
+                self._lose(ClosedError(f"the broker closed the connection without an answer{why}"))
             self._lose(aiomqtt.MqttCodeError(arguments[3], "the connection ended"))
 
         self._in_loop(lose)

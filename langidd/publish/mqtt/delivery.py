@@ -53,6 +53,7 @@ class Delivery:
         on_state: Called with one line: `connecting`, `connected`, `waiting: why`,
             `refused: why`, `closed`.
         on_message: Called with each message from the broker.
+        on_settled: Called with each retained message that was acknowledged or refused.
         subscriptions: Returns the topics to subscribe to.
 
     Attributes:
@@ -75,12 +76,12 @@ class Delivery:
         announced: Announced,
         on_state: Callable[[str], None],
         on_message: Callable[[aiomqtt.Message], None],
+        on_settled: Callable[[str, bytes], None],
         subscriptions: Callable[[], Iterable[str]],
     ) -> None:
         self.connected = False
         self.reconnects = 0
-        self.published = 0
-        self.refused = 0
+        self.published = self.refused = 0
         self.farewell = messages.OFFLINE
         self._settings = settings
         self._client_id = client_id
@@ -90,6 +91,7 @@ class Delivery:
         self._on_state = on_state
         self._on_message = on_message
         self._announced = announced
+        self._on_settled = on_settled
         self._subscriptions = subscriptions
         self._connection: Connection | None = None
         self._connections = 0
@@ -98,8 +100,7 @@ class Delivery:
         self._ended.set()
         self._last_error = ""
         self._last_refusal = ""
-        self._logged: set[str] = set()
-        """Refusals that were logged since the connection began."""
+        self._logged: set[str] = set()  # refusals, since the connection began
         self._logged_failure = ""
         self._sending_retained = asyncio.Lock()
         self._sending_events = asyncio.Lock()
@@ -131,8 +132,7 @@ class Delivery:
         self._ended.clear()
         try:
             while not self.closing:
-                refused = False
-                began = time.monotonic()
+                refused, began = False, time.monotonic()
                 try:
                     await self._connect_and_serve()
                 except Exception as error:  # noqa: BLE001 - no broker may end this; it is logged
@@ -260,13 +260,13 @@ class Delivery:
         async with self._sending_retained:
             some = self._retained.take(IN_FLIGHT)
             outcomes = await self._deliver(connection, some, retain=self._settings.retain)
-            cleared = [
-                topic
-                for (topic, payload), outcome in zip(some, outcomes, strict=True)
-                if outcome is None and not payload
-            ]
-            for topic in cleared:
-                self._retained.cleared(topic)
+            cleared = []
+            for (topic, payload), outcome in zip(some, outcomes, strict=True):
+                if outcome is None or isinstance(outcome, RefusedError):
+                    self._on_settled(topic, payload)
+                if outcome is None and not payload:
+                    self._retained.cleared(topic)
+                    cleared.append(topic)
             if cleared:
                 await self._announced.cleared(cleared)
             _raise_loss(outcomes)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import aiomqtt
+from aiomqtt.exceptions import MqttCodeError
 
 from langidd.errors import BrokerError
 from langidd.naming import host_and_port
-from langidd.publish import messages
 from langidd.publish.mqtt import homeassistant
-from langidd.publish.mqtt.connection import Connection, RefusedError
+from langidd.publish.mqtt.connection import ClosedError, Connection, RefusedError
 from langidd.publish.mqtt.publisher import client_id
 from langidd.publish.mqtt.refusals import failure
 from langidd.publish.mqtt.topics import Topics
@@ -25,10 +25,10 @@ _NO_SOURCE: Final = "-check-"
 async def probe(settings: MqttSettings, node: str) -> None:
     """Connect as the service does, publish to each kind of topic, and leave.
 
-    The client id is the service's own with `-check` behind it, and the Last Will is the
-    service's, so the broker applies the rules that will apply to the service. All messages
-    are empty: nothing stays on the broker, and a running service is not disturbed. Without a
-    broker in the settings there is nothing to try.
+    The client id is the service's own with `-check` behind it, and the Last Will is at the
+    service's topic, so the broker applies the rules that will apply to the service. All
+    messages are empty, the Last Will too: nothing stays on the broker. Without a broker in
+    the settings there is nothing to try.
 
     Raises:
         BrokerError: One line on all that the broker refuses.
@@ -38,23 +38,41 @@ async def probe(settings: MqttSettings, node: str) -> None:
         return
     topics = Topics.of(settings.base, node)
     try:
-        connection = await Connection.open(
-            settings,
-            client_id=f"{settings.client_id or client_id(topics)}-check",
-            will=aiomqtt.Will(
-                topics.status, messages.OFFLINE, qos=settings.qos, retain=settings.retain
-            ),
-            on_message=lambda _: None,
-        )
-        try:
-            refused = await _refused(connection, settings, topics)
-        finally:
-            await connection.leave()
+        refused = await _try(settings, topics)
     except (BrokerError, aiomqtt.MqttError, OSError, ValueError) as error:
-        raise BrokerError(failure(error, settings).text) from error
+        lacking = ""
+        if settings.protocol == "3.1.1" and isinstance(error, (ClosedError, MqttCodeError)):
+            lacking = await _lacking(settings, topics)
+        raise BrokerError(lacking or failure(error, settings).text) from error
     if refused:
         place = host_and_port(settings.host, settings.port_number)
         raise BrokerError(f"broker {place} refuses {', '.join(refused)}; check its access rules")
+
+
+async def _try(settings: MqttSettings, topics: Topics) -> list[str]:
+    connection = await Connection.open(
+        settings,
+        client_id=f"{settings.client_id or client_id(topics)}-check",
+        will=aiomqtt.Will(topics.status, b"", qos=settings.qos, retain=settings.retain),
+        on_message=lambda _: None,
+    )
+    try:
+        return await _refused(connection, settings, topics)
+    finally:
+        await connection.leave()
+
+
+async def _lacking(settings: MqttSettings, topics: Topics) -> str:
+    """Return what a broker lacks that accepts less; with MQTT 3.1.1 it cannot say so itself."""
+    for less in ({"retain": False}, {"qos": 0}, {"retain": False, "qos": 0}):
+        try:
+            await _try(settings.model_copy(update=less), topics)
+        except (BrokerError, aiomqtt.MqttError, OSError, ValueError):
+            continue
+        place = host_and_port(settings.host or "", settings.port_number)
+        keys = " and ".join(f"mqtt.{key} = {str(value).lower()}" for key, value in less.items())
+        return f"broker {place} ends the connection without a reason; it accepts it with {keys}"
+    return ""
 
 
 async def _refused(connection: Connection, settings: MqttSettings, topics: Topics) -> list[str]:

@@ -22,15 +22,14 @@ from langidd.publish.base import DeliveryState
 from langidd.publish.mqtt import homeassistant
 from langidd.publish.mqtt.announced import Announced
 from langidd.publish.mqtt.delivery import Delivery
+from langidd.publish.mqtt.inbound import Inbound
 from langidd.publish.mqtt.retained import Retained
 from langidd.publish.mqtt.topics import Topics
 from langidd.publish.outbox import Outbox, Row
 from langidd.types import NO_SPEECH, Decision, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
-
-    import aiomqtt
+    from collections.abc import Callable, Coroutine, Sequence
 
     from langidd.config import MqttSettings
     from langidd.publish.base import SourceAnnouncement
@@ -40,8 +39,6 @@ UPDATE_EVERY_S: Final = 5.0
 """Of capture time, between two states of a source that differ in confidence only."""
 UPDATE_FROM: Final = 0.05
 """A confidence that moved less is not worth a message."""
-REPEAT_S: float = 5.0
-"""Between two answers to messages that make the publisher send everything again."""
 _BIRTH: Final = "homeassistant/status"
 """Where Home Assistant says that it has started, whatever its discovery prefix."""
 
@@ -57,6 +54,11 @@ class _Source:
     at: float = 0.0
     offsets: messages.Offsets | None = None
     announcement: SourceAnnouncement | None = None
+    options: list[str] = field(default_factory=list)
+    config: tuple[str, bytes] = ("", b"")
+    """Topic and payload of the device's configuration."""
+    configured: bool = True
+    """Whether the broker has the configuration with these options."""
     times: messages.RecordingTimes = field(default_factory=messages.RecordingTimes)
 
 
@@ -74,7 +76,6 @@ class MqttPublisher:
         topics: The node's.
         outbox: Where events wait.
         windows_dropped: Windows that came while there was no connection.
-        inbound_ignored: Messages from the broker that meant nothing.
 
     Raises:
         ConfigError: The node's name cannot stand in a topic.
@@ -95,12 +96,12 @@ class MqttPublisher:
             None, rows=settings.outbox_rows, size_bytes=settings.outbox_bytes
         )
         self.windows_dropped = 0
-        self.inbound_ignored = 0
         self._settings = settings
         self._temporary = temporary
         self._births = {f"{settings.discovery_prefix}/status", _BIRTH}
         self._retained = Retained()
         self._announced = Announced(self._retained, self.outbox, clears=settings.retain)
+        self._inbound = Inbound(self._births, self.topics.status, self._send_again)
         self._delivery = Delivery(
             settings,
             settings.client_id or client_id(self.topics),
@@ -109,13 +110,12 @@ class MqttPublisher:
             outbox=self.outbox,
             announced=self._announced,
             on_state=on_state,
-            on_message=self._on_message,
+            on_message=self._inbound.message,
+            on_settled=self._settled,
             subscriptions=self._subscriptions,
         )
         self._sources: dict[str, _Source] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._repeats: dict[tuple[str, ...], asyncio.TimerHandle] = {}
-        self._repeated_at: dict[tuple[str, ...], float] = {}
         self._retained.put(self.topics.status, messages.ONLINE)
         if settings.discovery:
             self._put_config(
@@ -165,14 +165,11 @@ class MqttPublisher:
             ):
                 source.decision = _nothing_yet(announcement.name)
                 source.offsets = None
-                self._put_language(source)
                 self._put_state(source)
             if self._settings.discovery:
-                # After the language: the old one may be none of the new options.
-                self._put_config(
-                    homeassistant.source_identifier(self.topics, source.slug),
-                    homeassistant.source_config(self.topics, source.slug, announcement),
-                )
+                self._configure(source, announcement)
+            self._put_language(source)
+        self._announced.complete = True
         self._start(self._announced.remember())
 
     def decision(self, decision: Decision) -> None:
@@ -203,7 +200,7 @@ class MqttPublisher:
             topic = self.topics.of_source(source.slug, "event")
             self.outbox.append(Row(identifier, topic, payload))
 
-    def scores(self, scores: Scores, probabilities: Mapping[str, float]) -> None:
+    def scores(self, scores: Scores) -> None:
         """Publish the model's probabilities of a window, where windows were asked for."""
         if not self._settings.windows:
             return
@@ -212,7 +209,7 @@ class MqttPublisher:
         payload = messages.window(
             self.topics.node,
             scores.span,
-            probabilities,
+            scores.probabilities,
             read_at=time.time() if recording else None,
         )
         if not self._delivery.send(self.topics.of_source(source.slug, "window"), payload):
@@ -238,9 +235,30 @@ class MqttPublisher:
             self._put_state(source)
         return source
 
+    def _configure(self, source: _Source, announcement: SourceAnnouncement) -> None:
+        """Announce a source's device; its language is `zxx` until the broker has the options.
+
+        Home Assistant refuses a language that is none of the options it has, be they the old
+        ones or the new; `zxx` is always one.
+        """
+        options = homeassistant.options(announcement) if announcement.languages else []
+        if options != source.options:
+            source.options, source.configured = options, False
+            self._put_language(source)
+        config = homeassistant.source_config(self.topics, source.slug, announcement)
+        identifier = homeassistant.source_identifier(self.topics, source.slug)
+        source.config = (self._put_config(identifier, config), config)
+
+    def _settled(self, topic: str, payload: bytes) -> None:
+        for source in self._sources.values() if homeassistant.is_config(topic) else ():
+            if source.config == (topic, payload) and not source.configured:
+                source.configured = True
+                self._put_language(source)
+
     def _put_language(self, source: _Source) -> None:
         topic = self.topics.of_source(source.slug, "language")
-        self._retained.put(topic, messages.language(source.decision))
+        language = messages.language(source.decision)
+        self._retained.put(topic, language if source.configured else NO_SPEECH.encode())
 
     def _put_state(self, source: _Source) -> None:
         self._retained.put(
@@ -254,9 +272,10 @@ class MqttPublisher:
             self.topics.of_source(source.slug, "availability"), messages.availability(online=online)
         )
 
-    def _put_config(self, identifier: str, config: bytes) -> None:
+    def _put_config(self, identifier: str, config: bytes) -> str:
         topic = homeassistant.config_topic(self._settings.discovery_prefix, identifier)
         self._retained.put(topic, config)
+        return topic
 
     def _topics_of(self, source: str) -> list[str]:
         identifier = homeassistant.source_identifier(self.topics, source)
@@ -264,46 +283,14 @@ class MqttPublisher:
         leaves = ("availability", "language", "state")
         return [config, *(self.topics.of_source(source, leaf) for leaf in leaves)]
 
-    # What comes from the broker.
-
     def _subscriptions(self) -> list[str]:
         wanted = self._settings.discovery or self._announced.awaits_birth
         return [self.topics.status, *(sorted(self._births) if wanted else ())]
 
-    def _on_message(self, message: aiomqtt.Message) -> None:
-        self.receive(str(message.topic), message.payload, retained=message.retain)
-
-    def receive(self, topic: str, payload: object, *, retained: bool) -> None:
-        """Take a message from the broker: anything at all, from anyone who may write there.
-
-        Home Assistant's birth makes everything be sent again. `offline` at the node's own
-        status while it is connected is the Last Will of an earlier connection, or somebody
-        else's doing; either way it is not true.
-        """
-        if self._delivery.closing or retained:
-            return
-        if topic in self._births and payload == messages.ONLINE:
-            self._repeat()
-        elif topic == self.topics.status and payload in (messages.OFFLINE, b""):
-            self._repeat(self.topics.status)
-        elif topic != self.topics.status or payload != messages.ONLINE:
-            self.inbound_ignored += 1
-
-    def _repeat(self, *topics: str) -> None:
-        """Send these again, or all, but not more often than every `REPEAT_S`."""
-        if topics in self._repeats:
-            return
-        loop = asyncio.get_running_loop()
-        earliest = self._repeated_at.get(topics, loop.time() - REPEAT_S) + REPEAT_S
-
-        def now() -> None:
-            del self._repeats[topics]
-            self._repeated_at[topics] = loop.time()
-            if not topics:
-                self._announced.home_assistant_started()
-            self._retained.put_again(*topics)
-
-        self._repeats[topics] = loop.call_at(max(earliest, loop.time()), now)
+    def _send_again(self, *topics: str) -> None:
+        if not topics:
+            self._announced.home_assistant_started()
+        self._retained.put_again(*topics)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -320,8 +307,7 @@ class MqttPublisher:
         Events that were not sent stay in the outbox.
         """
         self._delivery.begin_closing()
-        for timer in self._repeats.values():
-            timer.cancel()
+        self._inbound.close()
         if self._temporary:
             self._announced.withdraw(self._retained.topics - {self.topics.status})
             self._delivery.farewell = b""

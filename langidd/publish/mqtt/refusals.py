@@ -69,8 +69,13 @@ def failure(error: BaseException, settings: MqttSettings) -> Failure:
             )
     if settings.tls.enabled and isinstance(error, (ConnectionResetError, TimeoutError)):
         text += "; does the broker speak TLS on this port?"
-    if not settings.tls.enabled and "WITHOUT_AN_ANSWER" in key:
-        text += "; does it expect TLS there (mqtt.tls.enabled), or another mqtt.protocol?"
+    if "WITHOUT_AN_ANSWER" in key:
+        # MQTT 3.1.1 has no way to say what a broker lacks.
+        asks = [] if settings.tls.enabled else ["expect TLS there (mqtt.tls.enabled)"]
+        asks.append("speak another mqtt.protocol")
+        if settings.protocol == "3.1.1" and (settings.retain or settings.qos):
+            asks.append("lack retained messages (mqtt.retain) or QoS 1 (mqtt.qos)")
+        text += f"; does it {', or '.join(asks)}?"
     return Failure(f"broker {place}: {text}", refused=False)
 
 

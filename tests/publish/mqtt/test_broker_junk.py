@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import aiomqtt
@@ -20,6 +20,7 @@ from langidd.publish.mqtt.broker import EmbeddedBroker
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.retry import RetryPolicy
 from tests.support.mosquitto_process import decision, free_port, running, until
+from tests.support.scripted_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +42,7 @@ PAYLOADS = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(TOPICS, PAYLOADS, st.booleans()), max_size=20))
 def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
-    heard: list[tuple[str, object, bool]],
+    seen: list[tuple[str, object, bool]],
 ) -> None:
     async def listen() -> None:
         publisher = MqttPublisher(
@@ -49,12 +50,12 @@ def test_no_message_to_us_does_more_than_make_us_repeat_ourselves(
         )
         publisher.announce([SourceAnnouncement("Kitchen")])
         before = dict(publisher._retained._wanted)
-        for topic, payload, retained in heard:
-            publisher.receive(topic, payload, retained=retained)
+        for topic, payload, retained in seen:
+            publisher._inbound.receive(topic, payload, retained=retained)
         await asyncio.sleep(0)
         assert publisher._retained._wanted == before
         assert publisher.delivery.waiting == 0
-        assert len(publisher._repeats) <= 2
+        assert len(publisher._inbound._timers) <= 2
         await publisher.close()
 
     asyncio.run(listen())
@@ -72,22 +73,15 @@ async def junk_broker(port: int, *answers: bytes) -> AsyncIterator[list[int]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(1)
-        await reader.read(100)
-        writer.write(answers[(len(connections) - 1) % len(answers)])
-        try:
+        with suppress(TimeoutError, OSError):
+            await reader.read(100)
+            writer.write(answers[(len(connections) - 1) % len(answers)])
             async with asyncio.timeout(0.05):
                 while await reader.read(1000):
                     continue
-        except (TimeoutError, OSError):
-            writer.close()
-            return
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
-    try:
+    async with serving(serve, port):
         yield connections
-    finally:
-        server.close()
 
 
 HURRY = RetryPolicy(first_s=0.001, longest_s=0.002)
@@ -157,30 +151,26 @@ async def test_a_connection_given_up_with_bytes_unsent_is_taken_apart_without_a_
     said: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", said.append)
     accepted = asyncio.Event()
-    over = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(CONNACK_3)
         reader._transport.pause_reading()
         accepted.set()
-        await over.wait()
-        writer.close()
+        await asyncio.Event().wait()
 
     port = free_port()
-    server = await asyncio.start_server(deaf, "127.0.0.1", port, limit=1)
     settings = MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1")
-    link = await connection.Connection.open(
-        settings, client_id="unsent", will=aiomqtt.Will("a"), on_message=lambda _: None
-    )
-    await accepted.wait()
-    link.send("langidd/home/unsent", bytes(32 * 1024 * 1024))
-    await until(link._paho.want_write)
-    link.abandon()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    del link
-    gc.collect()
-    over.set()
-    server.close()
+    async with serving(deaf, port, limit=1):
+        link = await connection.Connection.open(
+            settings, client_id="unsent", will=aiomqtt.Will("a"), on_message=lambda _: None
+        )
+        await accepted.wait()
+        link.send("langidd/home/unsent", bytes(32 * 1024 * 1024))
+        await until(link._paho.want_write)
+        link.abandon()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        del link
+        gc.collect()
     assert said == []

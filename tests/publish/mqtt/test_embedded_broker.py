@@ -25,11 +25,11 @@ async def test_our_own_broker_serves_our_publisher_and_others(
             publisher.health(Health("Kitchen", "live", 1.0))
             for number in range(50):
                 publisher.decision(decision(number))
-            await listener.until(lambda heard: len(heard.of("/event")) >= 50)
+            await listener.until(lambda seen: len(seen.of("/event")) >= 50)
             async with listen_all(broker.port, "-V", "311") as late:
-                await late.until(lambda heard: heard.of("/kitchen/state"))
-                await late.until(lambda heard: heard.of("/kitchen/availability"))
-        await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "offline")
+                await late.until(lambda seen: seen.of("/kitchen/state"))
+                await late.until(lambda seen: seen.of("/kitchen/availability"))
+        await listener.until(lambda seen: seen.of("/home/status")[-1].payload == "offline")
         assert [each.json["sequence"] for each in listener.of("/event")] == list(range(1, 51))
     assert not [each for each in caplog.records if each.name.startswith(("amqtt", "transitions"))]
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
@@ -39,10 +39,10 @@ async def test_a_publisher_that_dies_is_offline_on_our_own_broker() -> None:
     async with EmbeddedBroker() as broker, listen_all(broker.port, "-V", "311") as listener:
         publisher = MqttPublisher(broker.settings(MqttSettings()), "home", None, lambda _: None)
         task = asyncio.create_task(publisher.run())
-        await listener.until(lambda heard: heard.of("/home/status"))
+        await listener.until(lambda seen: seen.of("/home/status"))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "offline")
+        await listener.until(lambda seen: seen.of("/home/status")[-1].payload == "offline")
 
 
 async def test_our_own_broker_is_on_the_loopback_address_alone_and_goes_with_us() -> None:

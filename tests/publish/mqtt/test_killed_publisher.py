@@ -70,9 +70,9 @@ async def test_a_publisher_killed_in_the_middle_loses_no_event_and_no_order(
             pass  # no broker there: everything stays in the outbox
         async with publishing(broker, place, "5", 5) as promised:
             assert promised >= 3 * (10 + 20 + 30 + 5)
-            await listener.until(lambda heard: heard.heard[-1].json["sequence"] >= promised)
-        seen = list(dict.fromkeys(each.json["sequence"] for each in listener.heard))
-        identifiers = {(each.json["sequence"], each.json["id"]) for each in listener.heard}
+            await listener.until(lambda seen: seen.messages[-1].json["sequence"] >= promised)
+        seen = list(dict.fromkeys(each.json["sequence"] for each in listener.messages))
+        identifiers = {(each.json["sequence"], each.json["id"]) for each in listener.messages}
         # Each at least once, in order, and each under one id only.
         assert seen == list(range(1, len(seen) + 1))
         assert len(identifiers) == len(seen)

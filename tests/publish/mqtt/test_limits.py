@@ -26,6 +26,7 @@ from tests.support.mosquitto_process import (
     running,
     until,
 )
+from tests.support.scripted_server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,16 +48,17 @@ def to(broker: Mosquitto, **more: Any) -> MqttSettings:
     return MqttSettings(host="127.0.0.1", port=broker.port, **more)
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("line", LESS)
 async def test_a_broker_of_less_ability_names_the_setting_in_check_and_run(
-    tmp_path: Path, line: str
+    tmp_path: Path, line: str, protocol: str
 ) -> None:
     key = next(iter(LESS[line]))
     async with Mosquitto(tmp_path, f"allow_anonymous true\n{line}") as broker:
-        with pytest.raises(BrokerError, match=rf"set mqtt\.{key} = "):
-            await probe(to(broker), "home")
+        with pytest.raises(BrokerError, match=rf"mqtt\.{key} = (0|false)"):
+            await probe(to(broker, protocol=protocol), "home")
         states: list[str] = []
-        publisher = MqttPublisher(to(broker), "home", None, states.append)
+        publisher = MqttPublisher(to(broker, protocol=protocol), "home", None, states.append)
         async with running(publisher):
             publisher.announce([KITCHEN])
             await until(lambda: any(f"mqtt.{key}" in state for state in states))
@@ -77,11 +79,11 @@ async def test_with_the_setting_everything_is_published_and_the_loss_is_said(
             publisher.health(Health("Kitchen", "live", 1.0))
             for number in range(30):
                 publisher.decision(decision(number))
-            await listener.until(lambda heard: len(heard.of("/event")) == 30)
-            await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "online")
+            await listener.until(lambda seen: len(seen.of("/event")) == 30)
+            await listener.until(lambda seen: seen.of("/home/status")[-1].payload == "online")
             await until(lambda: publisher.delivery.waiting == 0)
             publisher.announce([])
-            await listener.until(lambda heard: heard.of("--kitchen/config")[-1].payload == "")
+            await listener.until(lambda seen: seen.of("--kitchen/config")[-1].payload == "")
         assert publisher.reconnects == 0
         numbers = [each.json["sequence"] for each in listener.of("/event")]
         assert numbers == list(range(1, 31))
@@ -116,24 +118,26 @@ class HoldingBroker:
         self._waiting: list[bytes] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._serving = serving(self._serve, self.port)
+        await self._serving.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await self._serving.__aexit__(None, None, None)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._acknowledge(writer))
         with suppress(asyncio.IncompleteReadError, OSError):
-            while True:
-                head, body = await packet(reader)
-                if answer := self._answers.get(head >> 4):
-                    writer.write(answer(body))
-                elif head >> 4 == 3 and head & 0x06:
-                    size = int.from_bytes(body[:2], "big")
-                    self._waiting.append(body[2 + size : 4 + size])
-        task.cancel()
-        writer.close()
+            try:
+                while True:
+                    head, body = await packet(reader)
+                    if answer := self._answers.get(head >> 4):
+                        writer.write(answer(body))
+                    elif head >> 4 == 3 and head & 0x06:
+                        size = int.from_bytes(body[:2], "big")
+                        self._waiting.append(body[2 + size : 4 + size])
+            finally:
+                task.cancel()
 
     async def _acknowledge(self, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -209,16 +213,16 @@ async def test_check_leaves_nothing_behind_and_disturbs_no_service(
             publisher = MqttPublisher(to(broker), "home", None, lambda _: None)
             async with running(publisher):
                 publisher.announce([KITCHEN])
-                await listener.until(lambda heard: heard.of("/home/status"))
-                assert not [each for each in listener.heard if each.retained]
+                await listener.until(lambda seen: seen.of("/home/status"))
+                assert not [each for each in listener.messages if each.retained]
                 await probe(to(broker, protocol=protocol, windows=True), "home")
-                await listener.until(lambda heard: heard.of("-check-/event"))
+                await listener.until(lambda seen: seen.of("-check-/event"))
                 assert publisher.delivery.connected
                 assert publisher.reconnects == 0
                 assert [each.payload for each in listener.of("/home/status")][-1:] != ["offline"]
         async with listen_all(broker.port) as late:
-            await late.until(lambda heard: heard.of("/home/status"))
-            assert not [each for each in late.heard if "check" in each.topic]
+            await late.until(lambda seen: seen.of("/home/status"))
+            assert not [each for each in late.messages if "check" in each.topic]
 
 
 def test_the_one_private_name_of_aiomqtt_is_still_there() -> None:

@@ -10,22 +10,24 @@ import signal
 from typing import TYPE_CHECKING, Any, Literal
 
 import jsonschema
+import numpy as np
 import pytest
 
 from langidd.config import MqttSettings
 from langidd.errors import BrokerError, ConfigError
 from langidd.publish import schemas
-from langidd.publish.messages import SourceAnnouncement
-from langidd.publish.mqtt import backoff, connection, delivery, link
+from langidd.publish.base import SourceAnnouncement
+from langidd.publish.mqtt import connection, delivery, inbound
 from langidd.publish.mqtt.probe import probe
-from langidd.publish.mqtt.publisher import Publisher
+from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.outbox import Outbox
+from langidd.retry import RetryPolicy
 from langidd.types import Health, Scores, Span
 from tests.support.fault_proxy import FaultProxy
 from tests.support.mosquitto_process import (
-    Heard,
     Listener,
     Mosquitto,
+    Received,
     decision,
     listen_all,
     listen_events,
@@ -42,16 +44,15 @@ BOTH = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 KITCHEN = SourceAnnouncement("Kitchen", ("uz", "ru", "en"), "rtsp")
 HALL = SourceAnnouncement("Зал", ("uz", "ru", "en"), "microphone")
 
+SCORES = Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), np.array([2.2, 0.0], "f"), {"uz": 0.9})
+
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults last seconds in life and fractions of them here."""
-    monkeypatch.setattr(backoff, "FIRST_S", 0.05)
-    monkeypatch.setattr(backoff, "LONGEST_S", 0.2)
+    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
     monkeypatch.setattr(connection, "ANSWER_S", 2.0)
-    monkeypatch.setattr(link, "REFUSED_S", 0.3)
-    monkeypatch.setattr(delivery, "REFUSED_S", 0.3)
-    monkeypatch.setattr(link, "REPEAT_S", 0.2)
+    monkeypatch.setattr(inbound, "REPEAT_S", 0.2)
 
 
 def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
@@ -60,21 +61,21 @@ def settings(broker: Mosquitto, **more: Any) -> MqttSettings:
 
 def publisher_to(
     broker: Mosquitto, outbox: Outbox | None = None, node: str = "home", **more: Any
-) -> tuple[Publisher, list[str]]:
+) -> tuple[MqttPublisher, list[str]]:
     states: list[str] = []
-    return Publisher(settings(broker, **more), node, outbox, states.append), states
+    return MqttPublisher(settings(broker, **more), node, outbox, states.append), states
 
 
 def live(source: str = "Kitchen") -> Health:
     return Health(source, "live", 1_790_000_000.0)
 
 
-def check(heard: Heard) -> None:
+def check(seen: Received) -> None:
     """What was published fits the schema that is documented for its topic."""
-    leaf = heard.topic.rpartition("/")[2]
+    leaf = seen.topic.rpartition("/")[2]
     name = {"status": "availability", "config": "discovery"}.get(leaf, leaf)
     schema = schemas.load(name)
-    content = heard.payload if schema["type"] == "string" else json.loads(heard.payload)
+    content = seen.payload if schema["type"] == "string" else json.loads(seen.payload)
     jsonschema.Draft202012Validator(schema).validate(content)
 
 
@@ -87,12 +88,12 @@ async def test_what_is_published_is_what_is_documented(tmp_path: Path, protocol:
             publisher.announce([KITCHEN, HALL])
             publisher.health(live())
             publisher.decision(decision())
-            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(SCORES)
             publisher.decision(decision(1, reason="pause"))
-            await listener.until(lambda heard: len(heard.of("/event")) == 2)
-            await listener.until(lambda heard: heard.of("/window"))
-        await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "offline")
-        for each in listener.heard:
+            await listener.until(lambda seen: len(seen.of("/event")) == 2)
+            await listener.until(lambda seen: seen.of("/window"))
+        await listener.until(lambda seen: seen.of("/home/status")[-1].payload == "offline")
+        for each in listener.messages:
             check(each)
             assert each.qos == (0 if each.topic.endswith("/window") else 1)
         change, pause = (each.json for each in listener.of("/kitchen/event"))
@@ -105,9 +106,9 @@ async def test_what_is_published_is_what_is_documented(tmp_path: Path, protocol:
         assert states == ["connecting", "connected", "closed"]
 
         async with listen_all(broker.port) as late:
-            await late.until(lambda heard: heard.of("/home/status"))
-            await late.until(lambda heard: len(heard.of("/state")) == 2)
-            assert all(each.retained for each in late.heard)
+            await late.until(lambda seen: seen.of("/home/status"))
+            await late.until(lambda seen: len(seen.of("/state")) == 2)
+            assert all(each.retained for each in late.messages)
             assert not late.of("/event")
             assert not late.of("/window")
             assert len(late.of("/config")) == 3
@@ -122,15 +123,12 @@ async def test_online_is_said_only_while_a_source_gives_audio(tmp_path: Path) ->
                 publisher.health(Health("Kitchen", state, 1_790_000_000.0, "why"))  # type: ignore[arg-type]
                 expected = "online" if state == "live" else "offline"
                 await listener.until(
-                    lambda heard, state=state: (
-                        heard.of("/state")
-                        and heard.of("/state")[-1].json["health"]["state"] == state
+                    lambda seen, state=state: (
+                        seen.of("/state") and seen.of("/state")[-1].json["health"]["state"] == state
                     )
                 )
                 await listener.until(
-                    lambda heard, expected=expected: (
-                        heard.of("/availability")[-1].payload == expected
-                    )
+                    lambda seen, expected=expected: seen.of("/availability")[-1].payload == expected
                 )
         said = [each.payload for each in listener.of("/availability")]
         assert said == ["offline", "online"] * 3 + ["offline"]
@@ -151,8 +149,8 @@ async def test_state_follows_changes_pauses_and_sometimes_confidence(tmp_path: P
                 await until(lambda: not publisher._retained.waiting.is_set())
                 await asyncio.sleep(0.02)
             publisher.decision(decision(20, reason="pause"))
-            await listener.until(lambda heard: len(heard.of("/event")) == 2)
-            await listener.until(lambda heard: heard.of("/state")[-1].json["reason"] == "pause")
+            await listener.until(lambda seen: len(seen.of("/event")) == 2)
+            await listener.until(lambda seen: seen.of("/state")[-1].json["reason"] == "pause")
         reasons = [each.json["reason"] for each in listener.of("/state")]
         first = reasons.index("change")
         assert reasons[first:] == ["change", "update", "update", "update", "pause"]
@@ -164,9 +162,9 @@ async def test_windows_are_published_only_when_asked_for(tmp_path: Path) -> None
         publisher, _ = publisher_to(broker)
         async with running(publisher):
             await until(lambda: publisher.delivery.connected)
-            publisher.scores(Scores(Span("Kitchen", 1, 1.0, 5.0, 1.0, 1), None, {}), {"uz": 0.9})  # type: ignore[arg-type]
+            publisher.scores(SCORES)
             publisher.decision(decision())
-            await listener.until(lambda heard: heard.of("/event"))
+            await listener.until(lambda seen: seen.of("/event"))
         assert not listener.of("/window")
         assert publisher.windows_dropped == 0
 
@@ -178,10 +176,10 @@ async def test_a_publisher_that_dies_is_offline_by_its_last_will(
     async with Mosquitto(tmp_path) as broker, listen_all(broker.port) as listener:
         publisher, _ = publisher_to(broker, protocol=protocol)
         task = asyncio.create_task(publisher.run())
-        await listener.until(lambda heard: heard.of("/home/status"))
+        await listener.until(lambda seen: seen.of("/home/status"))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await listener.until(lambda heard: heard.of("/home/status")[-1].payload == "offline")
+        await listener.until(lambda seen: seen.of("/home/status")[-1].payload == "offline")
 
 
 async def test_the_first_connection_is_tried_until_the_broker_is_there(
@@ -197,7 +195,7 @@ async def test_the_first_connection_is_tried_until_the_broker_is_there(
         assert "Connection refused" in publisher.delivery.detail
         async with broker, listen_all(broker.port) as listener:
             await until(lambda: publisher.delivery.connected)
-            await listener.until(lambda heard: heard.of("/home/status"))
+            await listener.until(lambda seen: seen.of("/home/status"))
             await until(lambda: publisher.delivery.waiting == 0)
     warnings = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert len(warnings) <= 2  # once for the broker that was not there, once for its end
@@ -218,21 +216,21 @@ async def test_a_broker_killed_and_restarted_costs_no_event_and_no_order(
             for number in range(60):
                 publisher.decision(decision(number))
                 if number in {20, 40}:
-                    await listener.until(lambda heard: heard.heard)
+                    await listener.until(lambda seen: seen.messages)
                     await kill_with_acknowledgements_underway(broker, proxy, listener)
                 if number in {30, 50}:
                     before = listener.subscriptions
                     await broker.start()
                     # mosquitto forgot its sessions, too.
-                    await listener.until(lambda heard, n=before: heard.subscriptions > n)
+                    await listener.until(lambda seen, n=before: seen.subscriptions > n)
                     await proxy.heal()
                     await until(lambda: publisher.delivery.connected)
                 await asyncio.sleep(0.01)
             await until(lambda: publisher.delivery.waiting == 0)
-            await listener.until(lambda heard: heard.heard[-1].json["sequence"] == 60)
+            await listener.until(lambda seen: seen.messages[-1].json["sequence"] == 60)
         assert publisher.reconnects >= 2
         assert first_sightings(listener) == list(range(1, 61))
-        identifiers = {each.json["id"] for each in listener.heard if each.json["sequence"]}
+        identifiers = {each.json["id"] for each in listener.messages if each.json["sequence"]}
         assert len(identifiers) == 60
     await outbox.close()
 
@@ -240,7 +238,7 @@ async def test_a_broker_killed_and_restarted_costs_no_event_and_no_order(
 async def kill_with_acknowledgements_underway(
     broker: Mosquitto, proxy: FaultProxy, listener: Listener
 ) -> None:
-    """kill -9, after which only what the publisher saw acknowledged is what was heard.
+    """kill -9, after which only what the publisher saw acknowledged is what was seen.
 
     mosquitto acknowledges an event before it has saved it: killed in between, it loses what
     the publisher rightly took for delivered. So nothing that is acknowledged from here on
@@ -248,17 +246,17 @@ async def kill_with_acknowledgements_underway(
     """
     proxy.swallow()
     for _ in range(2):  # the second is read after all that the proxy had passed on
-        marks = len([each for each in listener.heard if not each.json["sequence"]])
+        marks = len([each for each in listener.messages if not each.json["sequence"]])
         await send(broker, "langidd/mark/mark/event", '{"sequence": 0, "id": ""}')
         await listener.until(
-            lambda heard, n=marks: sum(not each.json["sequence"] for each in heard.heard) > n
+            lambda seen, n=marks: sum(not each.json["sequence"] for each in seen.messages) > n
         )
     broker.kill()
     proxy.cut()
 
 
 def first_sightings(listener: Listener) -> list[int]:
-    """The events' numbers, each where it was heard first."""
+    """The events' numbers, each where it was seen first."""
     numbers = (each.json["sequence"] for each in listener.of("/event"))
     return [number for number in dict.fromkeys(numbers) if number]
 
@@ -275,9 +273,9 @@ async def test_a_broker_that_forgot_everything_is_told_again(tmp_path: Path) -> 
             await until(lambda: not publisher.delivery.connected)
             await broker.start()
             async with listen_all(broker.port) as listener:
-                await listener.until(lambda heard: heard.of("/home/status"))
-                await listener.until(lambda heard: heard.of("/kitchen/availability"))
-                latest = {each.topic.partition("/")[2]: each.payload for each in listener.heard}
+                await listener.until(lambda seen: seen.of("/home/status"))
+                await listener.until(lambda seen: seen.of("/kitchen/availability"))
+                latest = {each.topic.partition("/")[2]: each.payload for each in listener.messages}
                 assert latest["home/status"] == "online"
                 assert latest["home/kitchen/availability"] == "online"
                 assert latest["home/kitchen/language"] == "uz"
@@ -296,7 +294,7 @@ async def test_a_broker_that_hangs_is_left_and_found_again(
         publisher, states = publisher_to(broker, outbox, protocol=protocol)
         async with running(publisher):
             publisher.decision(decision(0))
-            await listener.until(lambda heard: heard.heard)
+            await listener.until(lambda seen: seen.messages)
             broker.signal(signal.SIGSTOP)
             for number in range(1, 30):
                 publisher.decision(decision(number))
@@ -305,12 +303,12 @@ async def test_a_broker_that_hangs_is_left_and_found_again(
             await until(lambda: any("no answer to CONNECT" in state for state in states))
             assert publisher.delivery.waiting >= 29
             broker.signal(signal.SIGCONT)
-            await listener.until(lambda heard: len(first_sightings(heard)) == 30)
+            await listener.until(lambda seen: len(first_sightings(seen)) == 30)
             await until(lambda: publisher.delivery.connected and publisher.delivery.waiting == 0)
             async with listen_all(broker.port) as late:
                 # The Last Wills of the abandoned connections do not have the last word.
-                await late.until(lambda heard: heard.of("/home/status"))
-                await late.until(lambda heard: heard.of("/home/status")[-1].payload == "online")
+                await late.until(lambda seen: seen.of("/home/status"))
+                await late.until(lambda seen: seen.of("/home/status")[-1].payload == "online")
         assert first_sightings(listener) == list(range(1, 31))
     await outbox.close()
 
@@ -339,7 +337,7 @@ async def test_more_events_than_the_outbox_holds_are_counted(tmp_path: Path) -> 
         await outbox.flush()
         assert (publisher.delivery.waiting, publisher.delivery.dropped) == (50, 150)
         async with running(publisher):
-            await listener.until(lambda heard: len(heard.heard) >= 50)
+            await listener.until(lambda seen: len(seen.messages) >= 50)
             await until(lambda: publisher.delivery.waiting == 0)
         assert publisher.delivery.dropped == 150
         assert first_sightings(listener) == list(range(151, 201))
@@ -395,7 +393,7 @@ async def test_events_that_may_not_be_published_wait_and_the_rest_goes_on(
             rules.write_text("topic readwrite #\n")
             broker.signal(signal.SIGHUP)
             async with listen_events(broker.port, "s") as listener:
-                await listener.until(lambda heard: len(first_sightings(heard)) == 3)
+                await listener.until(lambda seen: len(first_sightings(seen)) == 3)
             assert first_sightings(listener) == [1, 2, 3]
 
 
@@ -404,22 +402,19 @@ async def test_home_assistants_birth_and_a_false_offline_are_answered(tmp_path: 
         publisher, _ = publisher_to(broker)
         async with running(publisher):
             publisher.announce([KITCHEN])
-            await listener.until(lambda heard: heard.of("/home/status"))
+            await listener.until(lambda seen: seen.of("/home/status"))
             before = len(listener.of("langidd_home--kitchen/config"))
             await send(broker, "homeassistant/status", "online")
-            await listener.until(
-                lambda heard: len(heard.of("langidd_home--kitchen/config")) > before
-            )
-            await listener.until(lambda heard: len(heard.of("/kitchen/state")) > 1)
+            await listener.until(lambda seen: len(seen.of("langidd_home--kitchen/config")) > before)
+            await listener.until(lambda seen: len(seen.of("/kitchen/state")) > 1)
             await send(broker, "langidd/home/status", "offline", "-r")
             await listener.until(
-                lambda heard: (
-                    [each.payload for each in heard.of("/home/status")][-2:]
-                    == ["offline", "online"]
+                lambda seen: (
+                    [each.payload for each in seen.of("/home/status")][-2:] == ["offline", "online"]
                 )
             )
             await send(broker, "homeassistant/status", "offline")
-            await until(lambda: publisher.inbound_ignored == 1)
+            await until(lambda: publisher._inbound.ignored == 1)
 
 
 async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -432,10 +427,10 @@ async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> No
             publisher.announce([KITCHEN, HALL])
             await until(lambda: publisher.delivery.published >= 18)
             async with listen_all(broker.port) as listener:
-                await listener.until(lambda heard: heard.of("/home/status"))
-                await listener.until(lambda heard: len(heard.of("/state")) >= 2)
+                await listener.until(lambda seen: seen.of("/home/status"))
+                await listener.until(lambda seen: len(seen.of("/state")) >= 2)
                 assert not [
-                    each for each in listener.heard if "porch" in each.topic and each.payload
+                    each for each in listener.messages if "porch" in each.topic and each.payload
                 ]
         await outbox.close()
 
@@ -447,20 +442,19 @@ async def test_a_source_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> No
             gone = ("zal/availability", "zal/language", "zal/state", "langidd_home--zal/config")
             for end in gone:
                 await listener.until(
-                    lambda heard, end=end: heard.of(end) and not heard.of(end)[-1].payload
+                    lambda seen, end=end: seen.of(end) and not seen.of(end)[-1].payload
                 )
         await outbox.close()
         async with listen_all(broker.port) as late:
-            await late.until(lambda heard: heard.of("/kitchen/state"))
-            await late.until(lambda heard: heard.of("/home/status"))
-            assert not [each for each in late.heard if "zal" in each.topic]
+            await late.until(lambda seen: seen.of("/kitchen/state"))
+            await late.until(lambda seen: seen.of("/home/status"))
+            assert not [each for each in late.messages if "zal" in each.topic]
 
 
 async def test_two_publishers_of_one_name_do_not_spin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST_S", 0.2)
-    monkeypatch.setattr(backoff, "LONGEST_S", 60.0)
+    monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.2, longest_s=60.0))
     async with Mosquitto(tmp_path) as broker:
         first, _ = publisher_to(broker)
         second, _ = publisher_to(broker)
@@ -487,6 +481,9 @@ async def test_a_probe_says_what_is_wrong(tmp_path: Path) -> None:
     async with broker, listen_all(broker.port) as listener:
         await probe(settings(broker), "home")
         await probe(settings(broker, protocol="3.1.1"), "home")
-        # A running service of that name does not notice.
-        assert not listener.of("/status")
+        await send(broker, "end", "x")
+        await listener.until(lambda seen: seen.of("end"))
+        # A service of that name stays what it was to everybody.
+        assert not [each for each in listener.messages if each.payload and each.topic != "end"]
+        assert not [each for each in listener.messages if each.retained]
     await probe(MqttSettings(), "home")

@@ -9,8 +9,7 @@ import pytest
 
 from langidd.config import MqttSettings
 from langidd.publish.base import SourceAnnouncement
-from langidd.publish.mqtt import delivery
-from langidd.publish.mqtt import publisher as publisher_module
+from langidd.publish.mqtt import delivery, inbound
 from langidd.publish.mqtt.publisher import MqttPublisher
 from langidd.publish.outbox import Outbox
 from langidd.retry import RetryPolicy
@@ -35,15 +34,15 @@ HALL = SourceAnnouncement("Hall", ("uz", "ru", "en"), "microphone")
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "RETRY", RetryPolicy(first_s=0.05, longest_s=0.2))
-    monkeypatch.setattr(publisher_module, "REPEAT_S", 0.05)
+    monkeypatch.setattr(inbound, "REPEAT_S", 0.05)
 
 
 async def retained(broker: Mosquitto) -> set[str]:
     """The topics of all that the broker holds now."""
     async with listen_all(broker.port) as listener:
         await send(broker, "end/of/retained", "x")
-        await listener.until(lambda heard: heard.of("end/of/retained"))
-        return {each.topic for each in listener.heard if each.retained}
+        await listener.until(lambda seen: seen.of("end/of/retained"))
+        return {each.topic for each in listener.messages if each.retained}
 
 
 async def settled(broker: Mosquitto, publisher: MqttPublisher, listener: Listener) -> None:
@@ -53,7 +52,7 @@ async def settled(broker: Mosquitto, publisher: MqttPublisher, listener: Listene
     async with publisher._delivery._sending_retained:
         pass
     await send(broker, "settled", "x")
-    await listener.until(lambda heard: len(heard.of("settled")) > before)
+    await listener.until(lambda seen: len(seen.of("settled")) > before)
 
 
 async def serve(
@@ -125,6 +124,23 @@ async def test_a_broker_that_was_away_when_the_node_was_renamed_is_cleared_later
         assert not {topic for topic in await retained(broker) if "hall" in topic}
 
 
+async def test_nothing_is_withdrawn_before_it_is_known_what_there_is(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        await serve(broker, tmp_path / "state", "hall", KITCHEN)
+        outbox = Outbox(tmp_path / "state")
+        settings = MqttSettings(host="127.0.0.1", port=broker.port)
+        publisher = MqttPublisher(settings, "hall", outbox, lambda _: None)
+        async with listen_all(broker.port) as home_assistant, running(publisher):
+            await until(lambda: publisher.delivery.connected)
+            await settled(broker, publisher, home_assistant)
+            publisher.announce([KITCHEN])
+            await until(lambda: not publisher._tasks)
+            await settled(broker, publisher, home_assistant)
+        await outbox.close()
+        assert home_assistant.of("--kitchen/config")
+        assert not [each for each in home_assistant.messages if not each.payload]
+
+
 async def test_a_temporary_publisher_leaves_nothing_behind(tmp_path: Path) -> None:
     async with Mosquitto(tmp_path) as broker:
         await serve(broker, None, "hall-listen", KITCHEN, temporary=True)
@@ -144,25 +160,25 @@ async def test_a_device_removed_while_home_assistant_was_down_is_withdrawn_at_it
         publisher = MqttPublisher(settings, "home", outbox, lambda _: None)
         async with running(publisher), listen_all(broker.port) as home_assistant:
             publisher.announce([KITCHEN])
-            await home_assistant.until(lambda heard: heard.of("home/status"))
+            await home_assistant.until(lambda seen: seen.of("home/status"))
             await until(
                 lambda: publisher._announced._before_birth == {config} and not publisher._tasks
             )
             for births in (1, 2):
                 await settled(broker, publisher, home_assistant)
                 before = len(home_assistant.of("langidd_home--kitchen/config"))
-                seen = len(home_assistant.of(config))
+                count = len(home_assistant.of(config))
                 await send(broker, "homeassistant/status", "online")
                 await home_assistant.until(
-                    lambda heard, before=before: len(heard.of("--kitchen/config")) > before
+                    lambda seen, before=before: len(seen.of("--kitchen/config")) > before
                 )
                 await settled(broker, publisher, home_assistant)
                 if births == 1:
-                    await home_assistant.until(lambda heard, n=seen: len(heard.of(config)) > n)
+                    await home_assistant.until(lambda seen, n=count: len(seen.of(config)) > n)
                     assert home_assistant.of(config)[-1].payload == ""
                     await until(lambda: not publisher._announced._after_birth)
                 else:  # once is enough
-                    assert len(home_assistant.of(config)) == seen
+                    assert len(home_assistant.of(config)) == count
         await outbox.close()
         outbox = Outbox(tmp_path / "state")
         assert config not in await outbox.remember(set())
@@ -184,11 +200,11 @@ async def test_a_change_of_candidates_sends_no_value_that_the_new_options_lack(
             await send(broker, "homeassistant/status", "online")
             await until(lambda: not publisher._retained.waiting.is_set())
             await home_assistant.until(
-                lambda heard: heard.of("/language") and heard.of("/language")[-1].payload == "en"
+                lambda seen: seen.of("/language") and seen.of("/language")[-1].payload == "en"
             )
         options: set[str] = set()
         value = "zxx"
-        for each in home_assistant.heard:
+        for each in home_assistant.messages:
             if each.topic.endswith("--kitchen/config"):
                 options = set(each.json["components"]["language"]["options"])
             elif each.topic.endswith("/language"):

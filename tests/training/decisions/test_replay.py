@@ -138,6 +138,7 @@ def test_two_models_of_the_hub_share_no_scores(
     talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     in_hub_cache(tmp_path / "hub", "a/one", b"weights of one")
     in_hub_cache(tmp_path / "hub", "b/two", b"weights of two")
     models = {}

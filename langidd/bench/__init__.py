@@ -1,0 +1,1 @@
+"""How fast langidd is on this machine, stage by stage."""

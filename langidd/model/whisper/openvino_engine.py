@@ -1,0 +1,285 @@
+"""The engine of the CPU: OpenVINO runs a Whisper checkpoint on windows of any lengths."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import openvino as ov
+
+from langidd.errors import ModelError
+from langidd.model.whisper.checkpoint import open_checkpoint
+from langidd.model.whisper.log_mel import (
+    FRAMES_PER_POSITION,
+    HOP_SAMPLES,
+    SAMPLES_PER_POSITION,
+    log_mel,
+)
+from langidd.model.whisper.openvino_graph import FEATURES, FRAMES, build_graph
+from langidd.model.whisper.overlap import OverlappingLogMel
+from langidd.types import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from langidd.model.whisper.checkpoint import Checkpoint, Context
+    from langidd.types import Span
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["f32", "bf16", "f16"]
+
+SHORTEST_POSITIONS: Final = 5
+"""A window under 100 ms is filled up with silence: the encoder needs something."""
+
+LENGTHS: Final = (25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1250, 1500)
+BATCHES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Positions and windows of a pass: OpenVINO prepares itself for each shape that it meets, which
+takes some 15 ms and 2 MB, so there are few. Windows are filled up to the next, and masked."""
+
+MOST_POSITIONS: Final = 6_400
+"""Of all windows of a pass: more fill the memory and are no faster."""
+
+_TYPES: Final[dict[Precision, Any]] = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
+
+
+class OpenVinoEngine:
+    """A compiled model. `logits` may be called by several threads at once.
+
+    Attributes:
+        name: The checkpoint's name.
+        labels: In the order of the logits.
+        calibration: What the checkpoint says of its scores.
+        architecture: Its dimensions.
+        context: `padded` or `trimmed`, as it is run.
+        device: `cpu`.
+        precision: In which the processor multiplies.
+        threads: How many cores a pass uses.
+        settings: What OpenVINO was told.
+
+    """
+
+    device: Final = "cpu"
+    in_flight: Final = 2
+    """Callers that `logits` serves best: one computes log-mel while the other's pass runs."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        context: Context | None = None,
+        precision: Precision | Literal["auto"] = "auto",
+        threads: int = 0,
+    ) -> None:
+        """Compile a checkpoint.
+
+        Args:
+            checkpoint: The model.
+            context: Other than the checkpoint's own.
+            precision: `auto` is what this processor is fastest in.
+            threads: 0 leaves it to OpenVINO: one for each core that this process may use.
+
+        Raises:
+            ModelError: The processor has no such precision, or OpenVINO refuses the model.
+
+        """
+        self.name = checkpoint.name
+        self.calibration = checkpoint.calibration
+        self.labels = checkpoint.calibration.labels
+        self.context: Context = context or checkpoint.context
+        self.architecture = checkpoint.architecture
+        self._mels = checkpoint.architecture.mels
+        self._positions = checkpoint.architecture.positions
+        least = round(checkpoint.least_context_s * SAMPLE_RATE / SAMPLES_PER_POSITION)
+        self._least_positions = max(least, SHORTEST_POSITIONS)
+        self._lengths = (
+            (self._positions,)
+            if self.context == "padded"
+            else (*(each for each in LENGTHS if each < self._positions), self._positions)
+        )
+        self.settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            # Other processes use these cores, too.
+            "ENABLE_CPU_PINNING": False,
+        }
+        if precision != "auto":
+            self.settings["INFERENCE_PRECISION_HINT"] = _TYPES[precision]
+        self._compiled = self._compile(checkpoint)
+        self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
+        self.precision = self._precision_of(self._compiled)
+        if precision not in ("auto", self.precision):
+            raise ModelError(
+                f"model.precision: this processor does not compute in {precision}; "
+                f"auto is {self.precision} here"
+            )
+        self._log_mel = OverlappingLogMel(self._mels)
+        self._requests: deque[Any] = deque()
+
+    def _compile(self, checkpoint: Checkpoint) -> Any:
+        try:
+            return ov.Core().compile_model(build_graph(checkpoint), "CPU", self.settings)
+        except RuntimeError as error:
+            text = str(error).strip().splitlines()[-1][:200]
+            raise ModelError(f"model {self.name}: cannot be run by OpenVINO: {text}") from error
+
+    @staticmethod
+    def _precision_of(compiled: Any) -> Precision:
+        used = compiled.get_property("INFERENCE_PRECISION_HINT")
+        for name, kind in _TYPES.items():
+            if kind == used:
+                return name
+        raise ModelError(f"OpenVINO computes in {used}, which langidd does not know")
+
+    def warm_up(self, durations_s: Iterable[float], batches: Iterable[int] = (1,)) -> None:
+        """Prepare for windows of some lengths, so that the first ones are as fast as later ones.
+
+        Args:
+            durations_s: The lengths.
+            batches: How many such windows come at once.
+
+        """
+        sizes = {_round_up(batch, BATCHES) for batch in batches}
+        lengths = {_round_up(int(seconds * 1000) // 20, self._lengths) for seconds in durations_s}
+        for positions in sorted(lengths):
+            for size in sorted(sizes):
+                silence = np.zeros(positions * SAMPLES_PER_POSITION, np.float32)
+                self.logits([silence] * size)
+
+    def logits(
+        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Score windows of any lengths.
+
+        Args:
+            windows: Each `(n,) float32` at 16 kHz; of one longer than 30 s the last 30 s count.
+            spans: Where they lie in their sources: what a window shares with its source's last
+                one is then not computed again.
+
+        Returns:
+            `(windows, labels) float32`.
+
+        Raises:
+            ModelError: The model gives something that is not a number.
+
+        """
+        scores = np.empty((len(windows), len(self.labels)), np.float32)
+        for members, positions in self._passes([self._positions_of(each) for each in windows]):
+            features, frames = self._features(
+                [windows[index] for index in members],
+                None if spans is None else [spans[index] for index in members],
+                positions,
+            )
+            scores[members] = self.score_features(features, frames)[: len(members)]
+        if not np.isfinite(scores).all():
+            raise ModelError(f"model {self.name}: gave a score that is not a number")
+        return scores
+
+    def _positions_of(self, window: npt.NDArray[np.float32]) -> int:
+        if self.context == "padded":
+            return self._positions
+        whole = len(window) // SAMPLES_PER_POSITION
+        return min(max(whole, self._least_positions), self._positions)
+
+    def _passes(self, positions: list[int]) -> Iterator[tuple[list[int], int]]:
+        """Windows that go through the encoder together, and the positions of that pass."""
+        groups: dict[int, list[int]] = {}
+        for index, own in enumerate(positions):
+            groups.setdefault(_round_up(own, self._lengths), []).append(index)
+        for length, members in groups.items():
+            most = max(each for each in BATCHES if each == 1 or each * length <= MOST_POSITIONS)
+            for first in range(0, len(members), most):
+                yield members[first : first + most], length
+
+    def _features(
+        self,
+        windows: list[npt.NDArray[np.float32]],
+        spans: list[Span] | None,
+        positions: int,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+        size = _round_up(len(windows), BATCHES)
+        longest = positions * FRAMES_PER_POSITION
+        features = np.zeros((size, self._mels, longest), np.float32)
+        frames = np.full(size, longest, np.int32)
+        for row, window in enumerate(windows):
+            samples = self._positions_of(window) * SAMPLES_PER_POSITION
+            kept = window[-samples:]
+            filled_up = len(kept) < samples
+            if filled_up:
+                kept = np.pad(kept, (0, samples - len(kept)))
+            frames[row] = samples // HOP_SAMPLES
+            if spans is None or filled_up or self.context == "padded":
+                computed = log_mel(kept[None], self._mels)[0]
+            else:
+                computed = self._log_mel.log_mel(kept, spans[row].source, spans[row].end)
+            features[row, :, : frames[row]] = computed
+        return features, frames
+
+    def score_features(
+        self, features: npt.NDArray[np.float32], frames: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """Score log-mel spectrograms in one pass.
+
+        Args:
+            features: `(batch, mels, frames) float32`.
+            frames: `(batch,) int32`, how many frames of each are there: an even number.
+
+        Returns:
+            `(batch, labels) float32`.
+
+        """
+        try:
+            request = self._requests.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        try:
+            outputs = request.infer({FEATURES: features, FRAMES: frames}, share_inputs=True)
+            scores: npt.NDArray[np.float32] = outputs[0]
+            return scores
+        finally:
+            self._requests.append(request)
+
+
+def load_engine(
+    path: str,
+    *,
+    context: Context | Literal["auto"] = "auto",
+    precision: Precision | Literal["auto"] = "auto",
+    threads: int = 0,
+) -> OpenVinoEngine:
+    """Open a checkpoint and compile it for the CPU.
+
+    Args:
+        path: A bundled name, a directory or a hub name.
+        context: `auto` is the checkpoint's own.
+        precision: `auto` is what this processor is fastest in.
+        threads: 0 leaves it to OpenVINO.
+
+    Raises:
+        ModelError: The checkpoint cannot be used, or not in this precision.
+
+    """
+    engine = OpenVinoEngine(
+        open_checkpoint(path),
+        context=None if context == "auto" else context,
+        precision=precision,
+        threads=threads,
+    )
+    log.info(
+        "model %s: %d labels, context %s, OpenVINO in %s on %d cores",
+        engine.name,
+        len(engine.labels),
+        engine.context,
+        engine.precision,
+        engine.threads,
+    )
+    return engine
+
+
+def _round_up(value: int, steps: Sequence[int]) -> int:
+    """The lowest step that is not below the value; the highest where there is none."""
+    return next((step for step in steps if step >= value), steps[-1])
