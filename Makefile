@@ -5,6 +5,7 @@ VENV := .venv
 LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip --disable-pip-version-check
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
 SOURCES := langidd training tests benchmarks
 
 .PHONY: help demo test test-slow test-gpu test-lowest check format soak booted bench model clean
@@ -17,7 +18,7 @@ help:
 	@echo "make test-lowest  the tests with the lowest versions that pyproject.toml allows"
 	@echo "make soak       faults, again and again, on the running daemon; prints a table"
 	@echo "make booted     the service under a real systemd, in a tree of its own; wants root"
-	@echo "make bench      how fast it is, beside the machine's limit and its peers"
+	@echo "make bench      how fast the model is here, and how many sources this machine carries"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,7 +31,12 @@ $(VENV)/.runs: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet -e .
 	@touch $@
 
+# PyPI's torch for Linux on x86-64 comes with gigabytes of CUDA, PyTorch's own index has one
+# without. Where that cannot be reached, what pip finds is taken.
 $(VENV)/.tests: $(VENV)/.runs
+	@[ "$$(uname -sm)" != "Linux x86_64" ] || \
+	  $(PIP) install --quiet --no-deps --retries 0 --timeout 5 --index-url $(TORCH_INDEX) torch || \
+	  echo "no torch at $(TORCH_INDEX): taking the one that pip finds elsewhere"
 	$(PIP) install --quiet -e '.[train,dev]'
 	@touch $@
 
@@ -50,7 +56,7 @@ test-gpu: $(VENV)/.tests
 $(LOWEST)/.tests: $(VENV)/.tests
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/pip install --quiet uv
-	$(BIN)/python -c 'from importlib.metadata import version as v; print("torch==" + v("torch"))' \
+	$(BIN)/python -c 'from importlib.metadata import version as v; print("torch==" + v("torch").split("+")[0])' \
 	  > $(LOWEST)/torch.txt
 	VIRTUAL_ENV=$(CURDIR)/$(LOWEST) UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" \
 	  $(LOWEST)/bin/uv pip install --resolution lowest-direct --constraint $(LOWEST)/torch.txt \
@@ -76,8 +82,8 @@ soak: $(VENV)/.tests
 booted:
 	tests/booted/run.sh
 
-bench: $(VENV)/.tests
-	$(BIN)/python benchmarks/throughput.py
+bench: $(VENV)/.runs
+	@$(BIN)/langidd bench
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

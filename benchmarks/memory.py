@@ -21,8 +21,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from langidd.config import load_settings
 from langidd.service.daemon import Daemon
 from tests.support.tiny_model import write_tiny_model
@@ -94,7 +92,6 @@ def main() -> int:
     parser.add_argument("--model", help="a checkpoint; a tiny random one if not given")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    torch.set_num_threads(1)
     names = [f"file-{number}" for number in range(arguments.sources)]
     with tempfile.TemporaryDirectory() as place:
         model = arguments.model or write_tiny_model(Path(place) / "model")

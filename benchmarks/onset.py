@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.openvino_engine import load_engine
 from langidd.types import SAMPLE_RATE
 from langidd_training.data.corpus import OTHER
 from langidd_training.evaluation.passages import read_passages
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("--model", default="uz-ru-en")
     arguments = parser.parse_args()
-    engine = load_classifier(arguments.model)
+    engine = load_engine(arguments.model)
     columns = [
         engine.labels.index(language) for language in known_targets(engine.labels, LANGUAGES)
     ]

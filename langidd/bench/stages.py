@@ -22,6 +22,7 @@ from langidd.types import SAMPLE_RATE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from langidd.model.base import Engine
     from langidd.model.whisper.openvino_engine import OpenVinoEngine
 
 ROWS: Final = 3200
@@ -113,6 +114,23 @@ def measure_stages(
             for batch in batches
         ),
     )
+
+
+def windows_per_s(engine: Engine, batch: int, length_s: float, repeats: int = REPEATS) -> float:
+    """Measure how many windows an engine scores in a second, log-mel included.
+
+    Args:
+        engine: The model, on any device.
+        batch: Windows at a time.
+        length_s: Seconds of each.
+        repeats: The best of so many counts.
+
+    """
+    rng = np.random.default_rng(0)
+    size = round(length_s * SAMPLE_RATE)
+    windows = list((0.1 * rng.standard_normal((batch, size))).astype(np.float32))
+    engine.logits(windows)  # where shapes are captured, that is the second time they come
+    return batch / _best_s(lambda: engine.logits(windows), repeats)
 
 
 def _pass_speed(

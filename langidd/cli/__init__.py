@@ -102,7 +102,7 @@ def langidd(
 
 def _register() -> None:
     """Add the commands, in the order in which a new user needs them."""
-    for name in ("demo", "devices", "listen", "classify", "check", "run"):
+    for name in ("demo", "devices", "listen", "classify", "check", "run", "bench"):
         module = importlib.import_module(f"langidd.cli.{name}")
         app.command(name)(getattr(module, name))
     app.add_typer(importlib.import_module("langidd.cli.service").app, name="service")
@@ -114,8 +114,8 @@ _register()
 def main() -> None:
     """Run the command line and exit at once when it is done.
 
-    Everything is closed by then. Unloading torch costs the interpreter a second of CPU, which
-    on a small or busy machine is longer than systemd waits after SIGTERM.
+    Everything is closed by then. Unloading a large library can cost the interpreter a second of
+    CPU, which on a small or busy machine is longer than systemd waits after SIGTERM.
     """
     try:
         app()

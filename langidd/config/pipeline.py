@@ -24,7 +24,7 @@ class ModelSettings(Table):
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads of the model; 0 is one for each core."""
     precision: Literal["auto", "f32", "bf16", "f16"] = "auto"
-    """What the CPU computes in; `auto` is what this processor is fastest in."""
+    """What the model is computed in; `auto`: in which this processor is fastest, f16 on CUDA."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
     """The most windows in a batch."""
     max_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from langidd.errors import ModelError
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from langidd.types import Calibration, Scores, Span, Window
+
+Precision = Literal["f32", "bf16", "f16"]
+"""What an engine computes in."""
 
 
 @dataclass(frozen=True, slots=True)

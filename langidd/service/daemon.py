@@ -30,9 +30,10 @@ from langidd.speech.vad_worker import VadWorker
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from langidd.config import Settings, SourceSettings
+    from langidd.config import Settings, SourceSettings, VadSettings, WindowSettings
     from langidd.model.batcher import Batcher
     from langidd.publish.base import Publisher
+    from langidd.speech.base import Frontend
     from langidd.types import Calibration, Decision, Health, Scores
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Daemon:
         delivery_s: once the last source has ended, how long events may wait for the broker
             before that counts as an error; None: for ever.
         temporary: withdraw at the end all that was announced.
+        frontend: cuts a source's sound into windows.
 
     Attributes:
         metrics: everything that is counted.
@@ -71,6 +73,7 @@ class Daemon:
         publish: bool = True,
         delivery_s: float | None = 10.0,
         temporary: bool = False,
+        frontend: Callable[[str, VadSettings, WindowSettings], Frontend] = SpeechFrontend,
     ) -> None:
         self.metrics = Metrics()
         self.ready = asyncio.Event()
@@ -78,6 +81,7 @@ class Daemon:
         self._publish = publish
         self._delivery_s = delivery_s
         self._temporary = temporary
+        self._frontend = frontend
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._pool = SourcePool(self._make_stream)
@@ -254,7 +258,7 @@ class Daemon:
             name,
             chunks=supervised.chunks,
             voice=self._vad_worker.open(vad.engine, vad.aggressiveness, vad.threshold),
-            frontend=SpeechFrontend(name, vad, self._settings.windows),
+            frontend=self._frontend(name, vad, self._settings.windows),
             batcher=self._batcher,
             rule=self._decider(self._settings, source),
             live=supervised.live,

@@ -133,7 +133,7 @@ class Service:
         """Say READY once the model is warm and the sources were started, then how it goes."""
         await daemon.ready.wait()
         # Until here SIGTERM ends the process as it ends any: there is nothing to drain, and
-        # while torch is imported Python would be seconds late to run a handler.
+        # while a library is loaded Python would be seconds late to run a handler.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ending.set)
         self._notifier.ready(daemon.status)
         log.info("ready: %s", daemon.status)

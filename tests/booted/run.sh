@@ -89,8 +89,6 @@ build() {
     mkdir -p "$tree/opt/project" "$tree/var/log/journal"
     git -C "$project" ls-files -z -- langidd training pyproject.toml constraints.txt README.md LICENSE |
         tar --create --directory "$project" --null --files-from - | tar --extract --directory "$tree/opt/project"
-    # torch first and by itself: the build for the CPU.
-    in_tree /opt/langidd/bin/pip install --quiet torch==2.13.0 -c /opt/project/constraints.txt
     in_tree /opt/langidd/bin/pip uninstall --quiet --yes langidd 2> /dev/null
     in_tree /opt/langidd/bin/pip install --quiet -c /opt/project/constraints.txt /opt/project
     cp "$here/checks.sh" "$tree/opt/"

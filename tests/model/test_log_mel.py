@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from transformers import WhisperFeatureExtractor
 
 from langidd.model.whisper import log_mel
+from langidd.model.whisper.torch_forward import frames_within
+from langidd.model.whisper.torch_log_mel import LogMel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,6 +27,20 @@ def test_it_is_that_of_the_feature_extractor(
         list(clips), sampling_rate=16_000, padding=False, truncation=False, return_tensors="np"
     ).input_features
     np.testing.assert_allclose(log_mel.log_mel(clips, mels), expected, atol=1e-4)
+    in_torch = LogMel(mels, torch.device("cpu"))(torch.from_numpy(clips)).numpy()
+    np.testing.assert_allclose(in_torch, expected, atol=1e-4)
+
+
+def test_on_a_device_a_shorter_window_is_as_exact(conversation: npt.NDArray[np.float32]) -> None:
+    samples, frames = conversation[:16_000], 100
+    mirrored = np.zeros((2, 32_400), np.float32)
+    mirrored[0, :16_400] = np.pad(samples, 200, mode="reflect")
+    mirrored[1] = np.pad(conversation[:32_000], 200, mode="reflect")
+    within = frames_within(torch.tensor([frames, 200]), 200)
+    found = LogMel(80, torch.device("cpu")).of_mirrored(torch.from_numpy(mirrored), within).numpy()
+    expected = log_mel.log_mel(samples[None], 80)[0]
+    np.testing.assert_allclose(found[0, :, :frames], expected, atol=1e-4)
+    assert not found[0, :, frames:].any()
 
 
 def test_silence_and_full_scale_are_that_of_the_feature_extractor() -> None:

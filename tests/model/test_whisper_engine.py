@@ -1,10 +1,12 @@
-"""The engine gives what transformers' own Whisper gives, in any company of windows."""
+"""Every engine gives what transformers' own Whisper gives, in any company of windows."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import threading
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +16,39 @@ from safetensors.numpy import load_file, save_file
 from transformers import WhisperForAudioClassification, WhisperForConditionalGeneration
 
 from langidd.errors import ModelError
+from langidd.model.base import DeviceLostError
 from langidd.model.whisper.checkpoint import HEAD_BIAS, HEAD_WEIGHT, open_checkpoint
 from langidd.model.whisper.log_mel import log_mel
 from langidd.model.whisper.openvino_engine import OpenVinoEngine
+from langidd.model.whisper.torch_engine import Classifier, load_classifier
 from langidd.types import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy.typing as npt
 
 
-def _engine(place: Path | str, **options: Any) -> OpenVinoEngine:
-    return OpenVinoEngine(open_checkpoint(str(place)), **{"precision": "f32", **options})
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How an engine is made of a checkpoint."""
+
+    name: str
+    make: Callable[..., Any]
+
+    def __call__(self, place: Path | str, **options: Any) -> Any:
+        return self.make(open_checkpoint(str(place)), **{"precision": "f32", **options})
+
+
+OPENVINO = Kind("openvino", OpenVinoEngine)
+TORCH = Kind("torch", partial(Classifier, device=torch.device("cpu")))
+
+
+@pytest.fixture(params=[OPENVINO, TORCH], ids=lambda kind: kind.name)
+def engine_of(request: pytest.FixtureRequest) -> Kind:
+    kind: Kind = request.param
+    return kind
 
 
 def _noise(seconds: float, seed: int = 0) -> npt.NDArray[np.float32]:
@@ -49,25 +71,27 @@ def place(request: pytest.FixtureRequest) -> Path:
     return found
 
 
-def test_padded_logits_are_those_of_transformers(place: Path, stock_logits: Any) -> None:
+def test_padded_logits_are_those_of_transformers(
+    engine_of: Kind, place: Path, stock_logits: Any
+) -> None:
     windows = [_noise(1.0), _noise(3.7, 1), _noise(30.0, 2)]
     expected = stock_logits(place, windows, 30.0)
-    ours = _engine(place).logits(windows)
+    ours = engine_of(place).logits(windows)
     np.testing.assert_allclose(ours, expected, atol=1e-4)
     assert np.ptp(expected, axis=0).max() > 1e-2, "the windows must differ for this to mean much"
 
 
 def test_trimmed_logits_are_those_of_a_whisper_made_for_that_context(
-    place: Path, stock_logits: Any
+    engine_of: Kind, place: Path, stock_logits: Any
 ) -> None:
     windows = [_noise(2.0, seed) for seed in range(3)]
     expected = stock_logits(place, windows, 2.0)
-    ours = _engine(place, context="trimmed").logits(windows)
+    ours = engine_of(place, context="trimmed").logits(windows)
     np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
-def test_a_window_gets_the_same_logits_in_any_company(place: Path) -> None:
-    engine = _engine(place, context="trimmed")
+def test_a_window_gets_the_same_logits_in_any_company(engine_of: Kind, place: Path) -> None:
+    engine = engine_of(place, context="trimmed")
     lengths = (1.0, 3.3, 4.0, 2.2, 0.03, 0.0, 9.0, 1.26, 1.24, 30.0, 31.0)
     windows = [_noise(seconds, seed) for seed, seconds in enumerate(lengths)]
     together = engine.logits(windows)
@@ -76,37 +100,41 @@ def test_a_window_gets_the_same_logits_in_any_company(place: Path) -> None:
     assert engine.logits([]).shape == (0, len(engine.labels))
 
 
-def test_masked_lengths_are_as_exact_as_their_own(place: Path, stock_logits: Any) -> None:
+def test_masked_lengths_are_as_exact_as_their_own(
+    engine_of: Kind, place: Path, stock_logits: Any
+) -> None:
     # 1.1 s has no shape of its own: it is run in one of 1.5 s.
     window = [_noise(1.1, 4)]
     expected = stock_logits(place, window, 1.1)
-    ours = _engine(place, context="trimmed").logits(window)
+    ours = engine_of(place, context="trimmed").logits(window)
     np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
-def test_of_a_longer_window_the_last_30_s_count(token_model: Path) -> None:
-    engine = _engine(token_model)
+def test_of_a_longer_window_the_last_30_s_count(engine_of: Kind, token_model: Path) -> None:
+    engine = engine_of(token_model)
     window = _noise(32.0)
     np.testing.assert_array_equal(engine.logits([window]), engine.logits([window[-480_000:]]))
 
 
-def test_large_batches_are_split(token_model: Path) -> None:
-    engine = _engine(token_model, context="trimmed")
+def test_large_batches_are_split(engine_of: Kind, token_model: Path) -> None:
+    engine = engine_of(token_model, context="trimmed")
     windows = [_noise(1.0, seed) for seed in range(70)]
     together = engine.logits(windows)
     np.testing.assert_allclose(together[69:], engine.logits(windows[69:]), atol=1e-5)
 
 
-def test_a_large_model_with_128_mel_bins_simply_works(tmp_path: Path, stock_model: Path) -> None:
+def test_a_large_model_with_128_mel_bins_simply_works(
+    engine_of: Kind, tmp_path: Path, stock_model: Path
+) -> None:
     config = WhisperForAudioClassification.from_pretrained(stock_model).config
     config.num_mel_bins = 128
     WhisperForAudioClassification(config).save_pretrained(tmp_path)
-    assert _engine(tmp_path).logits([_noise(2.0)]).shape == (1, 3)
+    assert engine_of(tmp_path).logits([_noise(2.0)]).shape == (1, 3)
 
 
 @pytest.mark.parametrize("pooled", [False, True], ids=["logits", "logits and states"])
 def test_a_head_over_the_language_tokens(
-    *, pooled: bool, token_model: Path, stock_logits: Any, tmp_path: Path
+    *, pooled: bool, engine_of: Kind, token_model: Path, stock_logits: Any, tmp_path: Path
 ) -> None:
     windows = [_noise(2.0, seed) for seed in range(2)]
     inputs = stock_logits(token_model, windows, 30.0)
@@ -127,7 +155,7 @@ def test_a_head_over_the_language_tokens(
     config["langidd"] |= {"labels": ["uz", "ru", "en", "other"]}
     (place / "config.json").write_text(json.dumps(config))
 
-    engine = _engine(place)
+    engine = engine_of(place)
 
     assert engine.labels == ("uz", "ru", "en", "other")
     assert engine.calibration.unknown == ("other",)
@@ -135,9 +163,9 @@ def test_a_head_over_the_language_tokens(
 
 
 def test_windows_that_overlap_get_the_same_logits(
-    token_model: Path, conversation: npt.NDArray[np.float32]
+    engine_of: Kind, token_model: Path, conversation: npt.NDArray[np.float32]
 ) -> None:
-    engine = _engine(token_model, context="trimmed")
+    engine = engine_of(token_model, context="trimmed")
     windows, spans = [], []
     for number, end in enumerate(range(16_000, 96_000, 8_000)):
         windows.append(conversation[max(0, end - 32_000) : end])
@@ -146,17 +174,19 @@ def test_windows_that_overlap_get_the_same_logits(
     np.testing.assert_allclose(engine.logits(windows, spans), engine.logits(windows), atol=1e-4)
 
 
-def test_scores_that_are_no_numbers_are_an_error(stock_model: Path, tmp_path: Path) -> None:
+def test_scores_that_are_no_numbers_are_an_error(
+    engine_of: Kind, stock_model: Path, tmp_path: Path
+) -> None:
     broken = WhisperForAudioClassification.from_pretrained(stock_model)
     with torch.no_grad():
         broken.classifier.bias.fill_(float("nan"))
     broken.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="not a number"):
-        _engine(tmp_path).logits([_noise(1.0)])
+        engine_of(tmp_path).logits([_noise(1.0)])
 
 
-def test_several_threads_score_at_once(token_model: Path) -> None:
-    engine = _engine(token_model, context="trimmed")
+def test_several_threads_score_at_once(engine_of: Kind, token_model: Path) -> None:
+    engine = engine_of(token_model, context="trimmed")
     engine.warm_up((1.0, 2.0), (1, 4))
     batches = [[_noise(1.0 + 0.1 * seed, seed)] * (1 + seed % 4) for seed in range(8)]
     expected = [engine.logits(batch) for batch in batches]
@@ -176,32 +206,65 @@ def test_several_threads_score_at_once(token_model: Path) -> None:
 
 
 def test_the_precision_is_the_processors_choice_and_said(token_model: Path) -> None:
-    automatic = _engine(token_model, precision="auto")
+    automatic = OPENVINO(token_model, precision="auto")
     assert automatic.precision in ("f32", "bf16", "f16")
-    assert _engine(token_model, precision="f32").precision == "f32"
+    assert OPENVINO(token_model, precision="f32").precision == "f32"
     assert automatic.threads >= 1
-    assert _engine(token_model, threads=1).threads == 1
+    assert OPENVINO(token_model, threads=1).threads == 1
 
 
 def test_real_speech_in_32_bits_is_that_of_transformers(
-    stock_logits: Any, real_windows: Any
+    engine_of: Kind, stock_logits: Any, real_windows: Any
 ) -> None:
-    checkpoint = open_checkpoint("uz-ru-en")
     windows = real_windows(24, 2.0)
     expected = stock_logits(_bundled("uz-ru-en"), windows, 2.0)
-    ours = OpenVinoEngine(checkpoint, context="trimmed", precision="f32").logits(windows)
+    ours = engine_of("uz-ru-en", context="trimmed").logits(windows)
     np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_real_speech_is_labelled_as_in_32_bits(stock_logits: Any, real_windows: Any) -> None:
-    checkpoint = open_checkpoint("uz-ru-en")
     windows = real_windows(1000, 2.0)
     assert len(windows) == 1000
     expected = stock_logits(_bundled("uz-ru-en"), windows, 2.0)
-    ours = OpenVinoEngine(checkpoint, context="trimmed").logits(windows)
+    ours = OPENVINO("uz-ru-en", context="trimmed", precision="auto").logits(windows)
     assert np.mean(ours.argmax(axis=1) == expected.argmax(axis=1)) >= 0.998
+
+
+@pytest.mark.gpu
+@pytest.mark.timeout(300)
+def test_a_gpu_labels_real_speech_as_in_32_bits(real_windows: Any) -> None:
+    windows = real_windows(1000, 2.0)
+    cuda = torch.device("cuda:0")
+    checkpoint = open_checkpoint("uz-ru-en")
+    expected = OPENVINO(checkpoint.name, context="trimmed").logits(windows)
+    exact = Classifier(checkpoint, cuda, context="trimmed", precision="f32").logits(windows)
+    half = Classifier(checkpoint, cuda, context="trimmed")
+    ours = np.concatenate(
+        [half.logits(windows[first : first + 100]) for first in range(0, 1000, 100)]
+    )
+    np.testing.assert_allclose(exact, expected, atol=1e-3)
+    assert half.precision == "f16"
+    assert np.mean(ours.argmax(axis=1) == expected.argmax(axis=1)) >= 0.998
+
+
+@pytest.mark.gpu
+def test_captured_graphs_give_what_the_first_pass_gave(token_model: Path) -> None:
+    engine = Classifier(
+        open_checkpoint(str(token_model)), torch.device("cuda:0"), context="trimmed"
+    )
+    for windows in ([_noise(2.0)], [_noise(2.0), _noise(1.9, 1)]):
+        first, *later = (engine.logits(windows) for _ in range(4))
+        for found in later:
+            np.testing.assert_allclose(found, first, atol=1e-3)
+
+
+def test_a_device_that_is_not_there_is_named(stock_model: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(DeviceLostError, match="there is no cuda:0 on this machine"):
+        load_classifier(str(stock_model), device="cuda:0")
 
 
 def _bundled(name: str) -> Path:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from langidd.config import Settings
 from langidd.errors import ModelError
 from langidd.model.base import DeviceLostError, DeviceMemoryError
+from langidd.model.whisper.open import open_whisper
 from langidd.model.whisper.torch_engine import load_classifier
 from langidd.model.worker import EngineModel
 from langidd.types import Calibration, Span, Window
@@ -176,4 +178,15 @@ async def test_the_real_model_lives_in_one_thread_of_its_own(stock_model: Path) 
     found = await model.score(_windows(0.1, 0.2))
     assert threads[0] is not threading.main_thread()
     assert [scores is not None and scores.logits.shape for scores in found] == [(3,), (3,)]
+    await model.close()
+
+
+async def test_a_precision_of_the_gpu_does_not_keep_the_cpu_from_taking_over(
+    stock_model: Path,
+) -> None:
+    # No machine has so many; the CPU of most has no f16.
+    chosen = {"path": str(stock_model), "device": "cuda:99", "precision": "f16"}
+    model = open_whisper(Settings.model_validate({"model": chosen}).model)
+    await model.start()
+    assert model.info().device == "cpu"
     await model.close()

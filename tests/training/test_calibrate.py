@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from langidd.errors import ModelError
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.openvino_engine import load_engine
 from langidd.types import Calibration
 from langidd_training.evaluation.calibrate import (
     Fit,
@@ -156,11 +156,11 @@ def test_biases_move_the_logits_and_nothing_else_must_know_of_them(tmp_path: Pat
     network = open_network(str(write_tiny_whisper(tmp_path / "w")), ("uz", "ru", "en"))
     place = export(network.config, network.state_dict(), tmp_path / "model")
     sound = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
-    before = load_classifier(str(place), device="cpu").logits([sound])[0]
+    before = load_engine(str(place), precision="f32").logits([sound])[0]
     calibration = Calibration(("uz", "ru", "en", "tr", "az"), (), ((1.0, 1.4),), 0.62)
     biases = {"uz": 0.8, "ru": -0.5, "en": 0.0}
     write_calibration(place, Fit(biases, calibration, 0, 0, 0, 0))
-    engine = load_classifier(str(place), device="cpu")
+    engine = load_engine(str(place), precision="f32")
     moved = engine.logits([sound])[0] - before
     assert moved == pytest.approx([0.8, -0.5, 0, 0, 0], abs=5e-3)
     assert engine.calibration == replace(calibration, candidates=("uz", "ru", "en"))

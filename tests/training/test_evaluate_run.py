@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.openvino_engine import load_engine
 from langidd_training.cli import app
 from langidd_training.evaluation.evaluate import reread
 from langidd_training.evaluation.figures import figures
@@ -93,7 +93,7 @@ def test_one_command_gives_table_baseline_and_conditions_and_the_rest_follows(
     rows = table.at("dev", "1")
     passages = join_short(read_passages([few], LANGUAGES).passages, 1.0)
     assert list(rows.speaker) == [passage.speaker for passage in passages]
-    engine = load_classifier(str(model), device="cpu")
+    engine = load_engine(str(model), precision="f32")
     alone = engine.logits([passages[3].samples])[0]
     assert rows.logits[3] == pytest.approx(alone, abs=5e-2)  # evaluated in bf16 where that is fast
 
@@ -103,7 +103,7 @@ def test_one_command_gives_table_baseline_and_conditions_and_the_rest_follows(
     block = json.loads((model / "config.json").read_text())["langidd"]
     assert [at for at, _ in block["temperature"]] == [1.0, 3.0]
     again = reread(str(model), out)
-    moved = load_classifier(str(model), device="cpu").logits([passages[3].samples])[0]
+    moved = load_engine(str(model), precision="f32").logits([passages[3].samples])[0]
     assert again.observations.at("dev", "1").logits[3] == pytest.approx(moved, abs=5e-2)
     assert figures(again)["und_threshold"] == block["und_threshold"]
     run("evaluate", "--model", model, "--scores", out, "--into", model / "evaluation.json")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.openvino_engine import load_engine
 from tests.conftest import require
 from tests.support.tiny_whisper import write_tiny_whisper
 
@@ -64,7 +64,7 @@ def test_from_recordings_to_a_calibrated_checkpoint_by_the_script(speech: Path, 
     block = json.loads((model / "config.json").read_text())["langidd"]
     assert (block["head"], block["context"]) == ("language_tokens", "trimmed")
     assert [at for at, _ in block["temperature"]] == [1.0, 2.0, 3.0, 5.0]
-    assert load_classifier(str(model)).labels[:3] == ("uz", "ru", "en")
+    assert load_engine(str(model)).labels[:3] == ("uz", "ru", "en")
     found = json.loads((model / "evaluation.json").read_text())
     assert list(found["splits"]["dev"]["conditions"]) == ["telephone", "noise-10dB", "room"]
     assert found["baseline"]["splits"]["dev"]["lengths"].keys() == {"1", "2", "3", "5"}

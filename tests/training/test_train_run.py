@@ -21,7 +21,7 @@ from transformers import (
 from typer.testing import CliRunner
 
 from langidd.errors import ConfigError
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.openvino_engine import load_engine
 from langidd_training.cli import app
 from langidd_training.data.store import Store
 from langidd_training.fit.average import average
@@ -78,7 +78,7 @@ def test_one_run_from_recordings_to_a_checkpoint_that_langidd_and_transformers_o
     assert tuple(block["languages"]) == LABELS
     assert (block["candidates"], block["least_context_s"]) == (LANGUAGES, 1.5)
 
-    engine = load_classifier(str(exported), device="cpu")
+    engine = load_engine(str(exported), precision="f32")
     assert (engine.labels, engine.context) == (LABELS, "trimmed")
     sound = store.samples(store.clips[0])[:16_000]
     scores = engine.logits([sound])
@@ -98,7 +98,7 @@ def test_one_run_from_recordings_to_a_checkpoint_that_langidd_and_transformers_o
     ).input_features
     with torch.inference_mode():
         answer = stock(input_features=features, decoder_input_ids=torch.zeros(1, 1, dtype=int))
-    padded = load_classifier(str(exported), device="cpu", context="padded").logits([sound])
+    padded = load_engine(str(exported), precision="f32", context="padded").logits([sound])
     np.testing.assert_allclose(padded[0], answer.logits[0, 0, 1:].numpy(), atol=1e-4)
 
 
@@ -160,7 +160,7 @@ def test_the_original_recipe_is_a_plain_trainer_on_padded_clips(
     log = json.loads((tmp_path / "log.json").read_text())
     assert [row["step"] for row in log if "eval_accuracy" in row] == [1, 2]
     assert AutoModelForAudioClassification.from_pretrained(exported).config.num_labels == 3
-    assert load_classifier(str(exported), device="cpu").context == "padded"
+    assert load_engine(str(exported), precision="f32").context == "padded"
 
 
 def test_a_smaller_model_is_distilled_from_a_larger_whisper(
@@ -186,7 +186,7 @@ def test_a_smaller_model_is_distilled_from_a_larger_whisper(
         own, tmp_path / "two", recipe=small(steps=2, eval_steps=2), say=lambda _: None,
         **keywords(teacher),
     )  # fmt: skip
-    assert load_classifier(str(larger), device="cpu").logits(
+    assert load_engine(str(larger), precision="f32").logits(
         [np.zeros(16_000, np.float32)]
     ).shape == (1, 5)
     ask_teacher(own, str(whisper), every_clip=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from langidd.errors import ModelError
-from langidd.model.whisper.checkpoint import HUB_FILES, checkpoint_folder
+from langidd.model.whisper.location import HUB_FILES, locate
 
 
 def model_fingerprint(name: str) -> str:
@@ -18,7 +18,7 @@ def model_fingerprint(name: str) -> str:
         ModelError: There are no such files.
 
     """
-    folder = checkpoint_folder(name)
+    folder = locate(name)
     digest = hashlib.sha256()
     found = sorted({file for pattern in HUB_FILES for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in found):

@@ -7,14 +7,18 @@ start of transcript and the languages. It runs on the speech that is there (trim
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from langidd.errors import ConfigError
-from langidd.model.whisper.checkpoint import checkpoint_folder, open_checkpoint
-from langidd.model.whisper.torch_forward import language_logits
+from langidd.model.whisper.architecture import Architecture
+from langidd.model.whisper.checkpoint import open_checkpoint
+from langidd.model.whisper.location import locate
+from langidd.model.whisper.torch_forward import Whisper
 from langidd.model.whisper.torch_log_mel import LogMel
 from langidd.types import SAMPLE_RATE
 
@@ -53,7 +57,14 @@ class LanguageWhisper(WhisperForConditionalGeneration):  # type: ignore[misc]
         if getattr(self, "_filters", None) is None or self._filters[0] != device:
             self._filters = (device, LogMel(self.config.num_mel_bins, device))
         features = self._filters[1](samples)
-        return language_logits(self, features.to(self.model.encoder.conv1.weight.dtype))
+        own = {name.removeprefix("model."): value for name, value in self.named_parameters()}
+        architecture = Architecture.from_config(
+            "in training", self.config.to_dict(), "language_tokens"
+        )
+        # Fused attention is slow backwards on a CPU: written out it takes half the time.
+        slow = self.training and device.type == "cpu"
+        with sdpa_kernel(SDPBackend.MATH) if slow else nullcontext():
+            return Whisper(architecture, own).logits(features)
 
 
 def languages_of(network: LanguageWhisper) -> tuple[str, ...]:
@@ -91,7 +102,7 @@ def open_network(
         )
     labels = found.calibration.labels
     order = [*first, *(language for language in labels if language not in first)]
-    config = WhisperConfig.from_pretrained(checkpoint_folder(checkpoint))
+    config = WhisperConfig.from_pretrained(locate(checkpoint))
     kept = {
         "encoder": _spaced(config.encoder_layers, encoder_layers),
         "decoder": _spaced(config.decoder_layers, decoder_layers),
@@ -112,8 +123,6 @@ def open_network(
     by_label = dict(zip(labels, rows, strict=True))
     mean = torch.stack(rows).mean(dim=0)
     weights[EMBEDDINGS] = torch.stack([start, *(by_label.get(label, mean) for label in order)])
-    # Fused attention is slow backwards on a CPU: written out it takes half the time.
-    config._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"  # noqa: SLF001
     network = LanguageWhisper(config)
     network.load_state_dict(weights, strict=False)
     network.tie_weights()

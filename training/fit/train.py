@@ -11,13 +11,13 @@ import torch
 from transformers import TrainingArguments, WhisperForAudioClassification
 from transformers.trainer_utils import get_last_checkpoint
 
-from langidd.model.whisper.checkpoint import checkpoint_folder
-from langidd.model.whisper.torch_checkpoint import quiet_transformers
+from langidd.model.whisper.location import locate
 from langidd_training.data.corpus import require_languages
 from langidd_training.fit.batches import Batches
 from langidd_training.fit.export import export
 from langidd_training.fit.network import freeze, languages_of, open_network
 from langidd_training.fit.presets import LanguageRecipe
+from langidd_training.fit.quiet import quiet_transformers
 from langidd_training.fit.targets import ANSWERS, make_targets, read_answers
 from langidd_training.fit.trainer import (
     LanguageTrainer,
@@ -197,7 +197,7 @@ def _whole_clips(
 ) -> WholeClipTrainer:
     with quiet_transformers():
         model = WhisperForAudioClassification.from_pretrained(
-            checkpoint_folder(checkpoint),
+            locate(checkpoint),
             num_labels=len(languages),
             id2label=dict(enumerate(languages)),
             label2id={language: number for number, language in enumerate(languages)},

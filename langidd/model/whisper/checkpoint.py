@@ -1,4 +1,4 @@
-"""Opening a Whisper checkpoint: a bundled name, a directory or a hub name.
+"""Opening a Whisper checkpoint, for any engine.
 
 Plain code reads `config.json` and safetensors. Whatever is wrong with a checkpoint is said in
 one line before anything listens.
@@ -7,8 +7,6 @@ one line before anything listens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langidd.errors import ModelError
@@ -21,11 +19,13 @@ from langidd.model.whisper.architecture import (
     required_tensors,
 )
 from langidd.model.whisper.labels import class_labels, head_labels, language_tokens, read_json
-from langidd.model.whisper.tensors import INDEX_FILE, SINGLE_FILE, Tensors
+from langidd.model.whisper.location import locate
+from langidd.model.whisper.tensors import Tensors
 from langidd.types import Calibration, Temperatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -43,14 +43,6 @@ CONTEXT_S: Final = 30.0
 
 NEWEST_FORMAT: Final = 2
 """Of the `langidd` block. 1: calibration and context; 2: heads and languages as well."""
-
-HUB_FILES: Final = (
-    "config.json",
-    "generation_config.json",
-    SINGLE_FILE,
-    INDEX_FILE,
-    "model-*-of-*.safetensors",
-)
 
 _SHOWN: Final = 3
 """So many missing tensors name the fault."""
@@ -83,7 +75,7 @@ def open_checkpoint(name: str) -> Checkpoint:
         ModelError: It is not there, is damaged, or is no model that langidd can run.
 
     """
-    folder = checkpoint_folder(name)
+    folder = locate(name)
     config = _read_config(name, folder)
     block = _own_block(name, config)
     tensors = Tensors(name, folder)
@@ -105,36 +97,6 @@ def open_checkpoint(name: str) -> Checkpoint:
         context=context,
         least_context_s=_least_context_s(name, block),
     )
-
-
-def checkpoint_folder(name: str) -> Path:
-    """Return where a checkpoint's files are; those of the hub are fetched.
-
-    Raises:
-        ModelError: They are not there.
-
-    """
-    bundled = resources.files("langidd") / "models" / name
-    if "/" not in name and isinstance(bundled, Path) and (bundled / "config.json").is_file():
-        return bundled
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise ModelError(f"model {name}: there is no such directory")
-    return _from_hub(name)
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"model {name}: neither a directory here nor to be had from the Hugging Face hub "
-            f"({_first_line(error)})"
-        ) from error
 
 
 def _read_config(name: str, folder: Path) -> dict[str, Any]:
@@ -254,8 +216,3 @@ def _read(
         )
     rows = {} if tokens is None else {EMBEDDING: tokens.rows, EMBEDDING_POSITIONS: [0]}
     return {tensor: tensors.read(tensor, rows.get(tensor)) for tensor in needed}
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]

@@ -27,11 +27,20 @@ def open_whisper(settings: ModelSettings) -> EngineModel:
 
     With `cpu_fallback` the CPU takes over where the device is missing or fails.
     """
-    fallback = partial(_load, settings, "cpu") if settings.cpu_fallback else None
-    return EngineModel(partial(_load, settings, settings.device), fallback)
+    # A precision that was chosen for the GPU may not be one of the CPU's.
+    on_cpu = settings.model_copy(update={"precision": "auto"})
+    fallback = partial(load_whisper, on_cpu, "cpu") if settings.cpu_fallback else None
+    return EngineModel(partial(load_whisper, settings, settings.device), fallback)
 
 
-def _load(settings: ModelSettings, device: str) -> Engine:
+def load_whisper(settings: ModelSettings, device: str) -> Engine:
+    """Load the model that the settings name onto a device: `auto`, `cpu`, `cuda`, `cuda:N`.
+
+    Raises:
+        DeviceLostError: There is no such device here, or it does not work.
+        ModelError: The model cannot be used, or the device needs what is not installed.
+
+    """
     if device == "cpu" or (device == "auto" and not _has_cuda()):
         from langidd.model.whisper.openvino_engine import load_engine
 
@@ -45,7 +54,7 @@ def _load(settings: ModelSettings, device: str) -> Engine:
         raise DeviceLostError(f"model.device is {device}, and torch is not installed: {CUDA_EXTRA}")
     from langidd.model.whisper.torch_engine import load_classifier
 
-    return load_classifier(settings.path, device, settings.context, settings.threads)
+    return load_classifier(settings.path, device, settings.context, settings.precision)
 
 
 def _has_cuda() -> bool:

@@ -19,27 +19,23 @@ from langidd.model.whisper.log_mel import (
 )
 from langidd.model.whisper.openvino_graph import FEATURES, FRAMES, build_graph
 from langidd.model.whisper.overlap import OverlappingLogMel
-from langidd.types import SAMPLE_RATE
+from langidd.model.whisper.passes import Passes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
+    from langidd.model.base import Precision
     from langidd.model.whisper.checkpoint import Checkpoint, Context
+    from langidd.model.whisper.passes import Pass
     from langidd.types import Span
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["f32", "bf16", "f16"]
-
-SHORTEST_POSITIONS: Final = 5
-"""A window under 100 ms is filled up with silence: the encoder needs something."""
-
-LENGTHS: Final = (25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1250, 1500)
 BATCHES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Positions and windows of a pass: OpenVINO prepares itself for each shape that it meets, which
-takes some 15 ms and 2 MB, so there are few. Windows are filled up to the next, and masked."""
+"""Windows of a pass: OpenVINO prepares itself for each shape that it meets, which takes some
+15 ms and 2 MB."""
 
 MOST_POSITIONS: Final = 6_400
 """Of all windows of a pass: more fill the memory and are no faster."""
@@ -93,13 +89,12 @@ class OpenVinoEngine:
         self.context: Context = context or checkpoint.context
         self.architecture = checkpoint.architecture
         self._mels = checkpoint.architecture.mels
-        self._positions = checkpoint.architecture.positions
-        least = round(checkpoint.least_context_s * SAMPLE_RATE / SAMPLES_PER_POSITION)
-        self._least_positions = max(least, SHORTEST_POSITIONS)
-        self._lengths = (
-            (self._positions,)
-            if self.context == "padded"
-            else (*(each for each in LENGTHS if each < self._positions), self._positions)
+        self._passes = Passes(
+            self.context,
+            checkpoint.architecture.positions,
+            BATCHES,
+            MOST_POSITIONS,
+            least_context_s=checkpoint.least_context_s,
         )
         self.settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -143,12 +138,9 @@ class OpenVinoEngine:
             batches: How many such windows come at once.
 
         """
-        sizes = {_round_up(batch, BATCHES) for batch in batches}
-        lengths = {_round_up(int(seconds * 1000) // 20, self._lengths) for seconds in durations_s}
-        for positions in sorted(lengths):
-            for size in sorted(sizes):
-                silence = np.zeros(positions * SAMPLES_PER_POSITION, np.float32)
-                self.logits([silence] * size)
+        for size, positions in self._passes.shapes(durations_s, batches):
+            silence = np.zeros(positions * SAMPLES_PER_POSITION, np.float32)
+            self.logits([silence] * size)
 
     def logits(
         self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span] | None = None
@@ -168,51 +160,30 @@ class OpenVinoEngine:
 
         """
         scores = np.empty((len(windows), len(self.labels)), np.float32)
-        for members, positions in self._passes([self._positions_of(each) for each in windows]):
+        for each in self._passes.plan(windows):
             features, frames = self._features(
-                [windows[index] for index in members],
-                None if spans is None else [spans[index] for index in members],
-                positions,
+                each,
+                [windows[index] for index in each.members],
+                None if spans is None else [spans[index] for index in each.members],
             )
-            scores[members] = self.score_features(features, frames)[: len(members)]
+            scores[each.members] = self.score_features(features, frames)[: len(each.members)]
         if not np.isfinite(scores).all():
             raise ModelError(f"model {self.name}: gave a score that is not a number")
         return scores
 
-    def _positions_of(self, window: npt.NDArray[np.float32]) -> int:
-        if self.context == "padded":
-            return self._positions
-        whole = len(window) // SAMPLES_PER_POSITION
-        return min(max(whole, self._least_positions), self._positions)
-
-    def _passes(self, positions: list[int]) -> Iterator[tuple[list[int], int]]:
-        """Windows that go through the encoder together, and the positions of that pass."""
-        groups: dict[int, list[int]] = {}
-        for index, own in enumerate(positions):
-            groups.setdefault(_round_up(own, self._lengths), []).append(index)
-        for length, members in groups.items():
-            most = max(each for each in BATCHES if each == 1 or each * length <= MOST_POSITIONS)
-            for first in range(0, len(members), most):
-                yield members[first : first + most], length
-
     def _features(
         self,
+        shape: Pass,
         windows: list[npt.NDArray[np.float32]],
         spans: list[Span] | None,
-        positions: int,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        size = _round_up(len(windows), BATCHES)
-        longest = positions * FRAMES_PER_POSITION
-        features = np.zeros((size, self._mels, longest), np.float32)
-        frames = np.full(size, longest, np.int32)
+        longest = shape.positions * FRAMES_PER_POSITION
+        features = np.zeros((shape.size, self._mels, longest), np.float32)
+        frames = np.full(shape.size, longest, np.int32)
         for row, window in enumerate(windows):
-            samples = self._positions_of(window) * SAMPLES_PER_POSITION
-            kept = window[-samples:]
-            filled_up = len(kept) < samples
-            if filled_up:
-                kept = np.pad(kept, (0, samples - len(kept)))
-            frames[row] = samples // HOP_SAMPLES
-            if spans is None or filled_up or self.context == "padded":
+            kept = self._passes.cut(window)
+            frames[row] = len(kept) // HOP_SAMPLES
+            if spans is None or len(kept) > len(window) or self.context == "padded":
                 computed = log_mel(kept[None], self._mels)[0]
             else:
                 computed = self._log_mel.log_mel(kept, spans[row].source, spans[row].end)
@@ -278,8 +249,3 @@ def load_engine(
         engine.threads,
     )
     return engine
-
-
-def _round_up(value: int, steps: Sequence[int]) -> int:
-    """The lowest step that is not below the value; the highest where there is none."""
-    return next((step for step in steps if step >= value), steps[-1])

@@ -1,4 +1,8 @@
-"""A checkpoint on a device: windows in, logits out, in whatever mixture they come."""
+"""The engine of CUDA: torch runs a Whisper checkpoint on windows of any lengths.
+
+Log-mel is computed on the device, too. It runs on the CPU as well, where tests hold it against
+the other engine; `openvino_engine` is several times as fast there.
+"""
 
 from __future__ import annotations
 
@@ -8,77 +12,117 @@ import numpy as np
 import torch
 
 from langidd.errors import ModelError
-from langidd.model.base import DeviceLostError, DeviceMemoryError
-from langidd.model.whisper.torch_checkpoint import Checkpoint, open_checkpoint
-from langidd.model.whisper.torch_forward import classify, language_logits
-from langidd.model.whisper.torch_log_mel import (
+from langidd.model.base import DeviceLostError
+from langidd.model.whisper.checkpoint import open_checkpoint
+from langidd.model.whisper.log_mel import (
+    EDGE_SAMPLES,
     FRAMES_PER_POSITION,
     HOP_SAMPLES,
     SAMPLES_PER_POSITION,
-    LogMel,
 )
-from langidd.types import SAMPLE_RATE
+from langidd.model.whisper.passes import Passes
+from langidd.model.whisper.torch_forward import Whisper, frames_within
+from langidd.model.whisper.torch_log_mel import LogMel
+from langidd.model.whisper.torch_runner import Runner, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from langidd.model.whisper.checkpoint import Context
+    from langidd.model.base import Precision
+    from langidd.model.whisper.checkpoint import Checkpoint, Context
+    from langidd.model.whisper.passes import Pass
     from langidd.types import Span
 
-CONTEXT_S: Final = 30.0
-"""Whisper's context: no clip is longer."""
+BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Windows of a pass: each size is captured as a CUDA graph."""
 
-LENGTHS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, CONTEXT_S)
-"""Windows share a trimmed batch where they round up to one of these."""
+MOST_POSITIONS: Final = 48_000
+"""Of all windows of a pass: 32 of 30 s."""
 
-SHORTEST_POSITIONS: Final = 5
-"""A clip under 100 ms is padded to it with silence: the encoder needs something."""
+_TYPES: Final = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class Classifier:
-    """A loaded model (an `Engine` of langidd.model.base); used by one thread."""
+    """A loaded model (an `Engine` of langidd.model.base).
 
-    in_flight: Final = 1
+    Attributes:
+        name: The checkpoint's name.
+        labels: In the order of the logits.
+        calibration: What the checkpoint says of its scores.
+        context: `padded` or `trimmed`, as it is run.
+        device: `cpu`, `cuda:0`.
+        precision: In which it computes.
+        in_flight: Callers that `logits` serves best: on CUDA one prepares its batch while the
+            other's runs.
+
+    """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, context: Context | None = None
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        *,
+        context: Context | None = None,
+        precision: Precision | Literal["auto"] = "auto",
     ) -> None:
+        """Put a checkpoint on a device.
+
+        Args:
+            checkpoint: The model.
+            device: The CPU or a CUDA device.
+            context: Other than the checkpoint's own.
+            precision: `auto` is f16 on CUDA, f32 on the CPU.
+
+        Raises:
+            DeviceLostError: The device fails.
+
+        """
         self.name = checkpoint.name
         self.calibration = checkpoint.calibration
         self.labels = checkpoint.calibration.labels
         self.context: Context = context or checkpoint.context
-        config = checkpoint.model.config
-        self._tokens = checkpoint.tokens
-        least = round(checkpoint.least_context_s * SAMPLE_RATE / SAMPLES_PER_POSITION)
-        self._least_positions = max(least, SHORTEST_POSITIONS)
-        self._most_samples = config.max_source_positions * SAMPLES_PER_POSITION
-        self._mels = int(config.num_mel_bins)
-        self._device = device
-        self._dtype = torch.float16 if device.type == "cuda" else torch.float32
+        self.device = str(device)
+        self._on_cuda = device.type == "cuda"
+        if precision == "auto":
+            precision = "f16" if self._on_cuda else "f32"
+        self.precision: Precision = precision
+        self.in_flight = 2 if self._on_cuda else 1
+        self._passes = Passes(
+            self.context,
+            checkpoint.architecture.positions,
+            BATCHES,
+            MOST_POSITIONS,
+            least_context_s=checkpoint.least_context_s,
+        )
+        self._type = _TYPES[precision]
         try:
-            self._model = checkpoint.model.to(device=device, dtype=self._dtype)  # type: ignore[call-arg] # typed for a model argument by its wrapper
-            self._log_mel = LogMel(self._mels, device)
+            self._log_mel = LogMel(checkpoint.architecture.mels, device)
+            tensors = {
+                name: torch.from_numpy(values).to(device, self._type)
+                for name, values in checkpoint.tensors.items()
+            }
+            self._whisper = Whisper(checkpoint.architecture, tensors)
+            self._run = Runner(self._compute, device)
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise DeviceLostError(
-                f"model {self.name}: cannot be put on {device}: {_first_line(error)}"
+                f"model {self.name}: cannot be put on {device}: {first_line(error)}"
             ) from error
 
-    @property
-    def device(self) -> str:
-        """Where it runs: `cpu`, `cuda:0`."""
-        return str(self._device)
+    def warm_up(self, durations_s: Iterable[float], batches: Iterable[int] = (1,)) -> None:
+        """Prepare for windows of some lengths, so that the first ones are as fast as later ones.
 
-    @property
-    def precision(self) -> str:
-        """What it computes in: `f32` or `f16`."""
-        return "f16" if self._dtype == torch.float16 else "f32"
+        Args:
+            durations_s: The lengths.
+            batches: How many such windows come at once.
 
-    def warm_up(self, durations_s: Iterable[float]) -> None:
-        """Run once for each duration (of 30 s where the context is padded)."""
-        for seconds in (CONTEXT_S,) if self.context == "padded" else durations_s:
-            self.logits([np.zeros(int(seconds * SAMPLE_RATE), np.float32)])
+        """
+        for size, positions in self._passes.shapes(durations_s, batches):
+            silence = np.zeros(positions * SAMPLES_PER_POSITION, np.float32)
+            # The second time the shape is captured.
+            for _ in range(2 if self._on_cuda else 1):
+                self.logits([silence] * size)
 
     def logits(
         self,
@@ -101,82 +145,41 @@ class Classifier:
 
         """
         scores = np.empty((len(windows), len(self.labels)), np.float32)
-        if not windows:
-            return scores
-        try:
-            with torch.inference_mode():
-                for members in self._groups(windows):
-                    scores[members] = self._group_logits([windows[index] for index in members])
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise DeviceMemoryError(f"{self.device} is out of memory") from error
-        except torch.AcceleratorError as error:
-            raise DeviceLostError(f"{self.device} failed: {_first_line(error)}") from error
+        for each in self._passes.plan(windows):
+            samples, frames = self._inputs(each, [windows[index] for index in each.members])
+            scores[each.members] = self._run(samples, frames)[: len(each.members)].numpy()
         if not np.isfinite(scores).all():
             raise ModelError(f"model {self.name}: gave a score that is not a number")
         return scores
 
-    def _groups(self, windows: Sequence[npt.NDArray[np.float32]]) -> list[list[int]]:
-        """Indices of windows that go through the encoder together."""
-        if self.context == "padded":
-            return [list(range(len(windows)))]
-        groups: dict[float, list[int]] = {}
-        for index, window in enumerate(windows):
-            seconds = len(window) / SAMPLE_RATE
-            bucket = next((length for length in LENGTHS_S if seconds <= length), CONTEXT_S)
-            groups.setdefault(bucket, []).append(index)
-        return list(groups.values())
+    def _inputs(
+        self, shape: Pass, windows: list[npt.NDArray[np.float32]]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Mirrored samples, and how many frames of each are there where not all are."""
+        longest = shape.positions * SAMPLES_PER_POSITION
+        samples = self._run.buffer(shape.size, longest + 2 * EDGE_SAMPLES)
+        frames = torch.full((shape.size,), shape.positions * FRAMES_PER_POSITION)
+        rows = samples.numpy()
+        for row, window in enumerate(windows):
+            kept = self._passes.cut(window)
+            mirrored = np.pad(kept, EDGE_SAMPLES, mode="reflect")
+            rows[row, : len(mirrored)] = mirrored
+            frames[row] = len(kept) // HOP_SAMPLES
+        shorter = bool((frames * HOP_SAMPLES < longest).any())
+        return samples, frames if shorter else None
 
-    def _group_logits(self, windows: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        if self.context == "padded":
-            samples = np.zeros((len(windows), self._most_samples), np.float32)
-            for row, window in zip(samples, windows, strict=True):
-                kept = window[-self._most_samples :]
-                row[: len(kept)] = kept
-            features = self._log_mel(torch.from_numpy(samples).to(self._device))
-            return self._forward(features, None)
-
-        clips = [self._whole_positions(window) for window in windows]
-        lengths = [len(clip) // HOP_SAMPLES for clip in clips]
-        longest = max(lengths)
-        if min(lengths) == longest:
-            features = self._log_mel(torch.from_numpy(np.stack(clips)).to(self._device))
-            return self._forward(features, None)
-        features = torch.zeros((len(clips), self._mels, longest), device=self._device)
-        for length in set(lengths):
-            members = [index for index, other in enumerate(lengths) if other == length]
-            same = torch.from_numpy(np.stack([clips[index] for index in members]))
-            features[members, :, :length] = self._log_mel(same.to(self._device))
-        return self._forward(features, torch.tensor(lengths, device=self._device))
-
-    def _whole_positions(self, window: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The window's last samples that fill whole encoder positions."""
-        shortest = self._least_positions * SAMPLES_PER_POSITION
-        if len(window) < shortest:
-            return np.pad(window, (0, shortest - len(window)))
-        positions = min(len(window), self._most_samples) // SAMPLES_PER_POSITION
-        return window[-positions * SAMPLES_PER_POSITION :]
-
-    def _forward(
-        self, features: torch.Tensor, frames: torch.Tensor | None
-    ) -> npt.NDArray[np.float32]:
-        assert features.shape[-1] % FRAMES_PER_POSITION == 0  # noqa: S101 - an invariant of ours
-        features = features.to(self._dtype)
-        if self._tokens is None:
-            logits = classify(self._model, features, frames)
-        else:
-            start, *languages = self._tokens
-            logits = language_logits(
-                self._model, features, frames, start=start, languages=languages
-            )
-        scores: npt.NDArray[np.float32] = logits.float().cpu().numpy()
-        return scores
+    def _compute(self, samples: torch.Tensor, frames: torch.Tensor | None) -> torch.Tensor:
+        count = (samples.shape[1] - 2 * EDGE_SAMPLES) // HOP_SAMPLES
+        within = None if frames is None else frames_within(frames, count)
+        features = self._log_mel.of_mirrored(samples, within).to(self._type)
+        return self._whisper.logits(features, within)
 
 
 def load_classifier(
     path: str,
     device: str = "auto",
-    context: Literal["auto", "padded", "trimmed"] = "auto",
+    context: Context | Literal["auto"] = "auto",
+    precision: Precision | Literal["auto"] = "auto",
     threads: int = 0,
 ) -> Classifier:
     """Open a checkpoint and put it on a device.
@@ -184,7 +187,8 @@ def load_classifier(
     Args:
         path: A bundled name, a directory or a hub name.
         device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
-        context: Other than the checkpoint's own.
+        context: `auto` is the checkpoint's own.
+        precision: `auto` is f16 on CUDA, f32 on the CPU.
         threads: For the CPU; 0 leaves it to torch.
 
     Raises:
@@ -195,7 +199,15 @@ def load_classifier(
     if threads > 0:
         torch.set_num_threads(threads)
     chosen = _choose_device(device)
-    return Classifier(open_checkpoint(path), chosen, None if context == "auto" else context)
+    if chosen.type == "cuda":
+        # Else torch rounds what convolutions multiply to 10 bits, in f32 too.
+        torch.backends.cudnn.allow_tf32 = False
+    return Classifier(
+        open_checkpoint(path),
+        chosen,
+        context=None if context == "auto" else context,
+        precision=precision,
+    )
 
 
 def _choose_device(device: str) -> torch.device:
@@ -213,7 +225,3 @@ def _choose_device(device: str) -> torch.device:
     if torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count():
         return torch.device("cuda", chosen.index or 0)
     raise DeviceLostError(f"model.device: there is no {device} on this machine")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

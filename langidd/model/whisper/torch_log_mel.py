@@ -1,61 +1,72 @@
-"""Whisper's log-mel spectrogram, computed in batches on any device.
+"""Whisper's log-mel spectrogram in torch, for batches on any device.
 
-The numbers are those of OpenAI's Whisper (`whisper/audio.py`) and of the
-`WhisperFeatureExtractor` of transformers, against which the tests compare it.
+It is that of `log_mel`, which says where the numbers come from.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
-from transformers.audio_utils import mel_filter_bank
+from torch.nn import functional
 
-from langidd.types import SAMPLE_RATE
-
-FFT_SAMPLES: Final = 400
-"""25 ms: the length of one spectrum."""
-
-HOP_SAMPLES: Final = 160
-"""10 ms: from one log-mel frame to the next."""
-
-FRAMES_PER_POSITION: Final = 2
-"""The encoder's second convolution has a stride of two."""
-
-SAMPLES_PER_POSITION: Final = HOP_SAMPLES * FRAMES_PER_POSITION
-"""20 ms: what one encoder position stands for."""
-
-DYNAMIC_RANGE: Final = 8.0
-"""Powers of ten below a clip's loudest bin at which its spectrum is cut off."""
+from langidd.model.whisper.log_mel import (
+    DYNAMIC_RANGE,
+    EDGE_SAMPLES,
+    FFT_SAMPLES,
+    HOP_SAMPLES,
+    POWER_FLOOR,
+    mel_filters,
+)
 
 
 class LogMel:
     """The filters for one number of mel bins, on one device."""
 
     def __init__(self, mels: int, device: torch.device) -> None:
-        filters = mel_filter_bank(
-            num_frequency_bins=1 + FFT_SAMPLES // 2,
-            num_mel_filters=mels,
-            min_frequency=0.0,
-            max_frequency=SAMPLE_RATE / 2,
-            sampling_rate=SAMPLE_RATE,
-            norm="slaney",
-            mel_scale="slaney",
-        )
-        self._filters = torch.from_numpy(filters.T.copy()).to(device, torch.float32)
+        """Put the filters on the device.
+
+        Args:
+            mels: The number of mel bins: 80, or 128 for large-v3.
+            device: Where spectrograms are computed.
+
+        """
+        self._filters = torch.from_numpy(mel_filters(mels).T.copy()).to(device)
         self._hann = torch.hann_window(FFT_SAMPLES, device=device)
 
     def __call__(self, samples: torch.Tensor) -> torch.Tensor:
-        """Log-mel of clips of one length.
+        """Compute the log-mel spectrogram of clips of one length.
 
-        samples: `(batch, n) float32`, n a multiple of 160 and above 200.
-        Returns `(batch, mels, n / 160) float32`, each clip scaled by its own maximum.
+        Args:
+            samples: `(batch, n) float32` at 16 kHz; n is a multiple of 160 and above 200.
+
+        Returns:
+            `(batch, mels, n / 160) float32`, each clip relative to its own maximum.
+
+        """
+        edges = (EDGE_SAMPLES, EDGE_SAMPLES)
+        return self.of_mirrored(functional.pad(samples, edges, mode="reflect"))
+
+    def of_mirrored(
+        self, samples: torch.Tensor, within: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Compute it of clips whose sound is mirrored at both ends already.
+
+        Args:
+            samples: `(batch, 200 + n + 200) float32`; a shorter clip's mirrored end comes
+                right after it.
+            within: `(batch, 1, n / 160) bool`, which frames are there; None: all.
+
+        Returns:
+            `(batch, mels, n / 160) float32`; 0 where no frame is there.
+
         """
         spectrum = torch.stft(
-            samples, FFT_SAMPLES, HOP_SAMPLES, window=self._hann, return_complex=True
+            samples, FFT_SAMPLES, HOP_SAMPLES, window=self._hann, center=False, return_complex=True
         )
-        power = spectrum[..., :-1].abs().square()
-        logarithm = (self._filters @ power).clamp(min=1e-10).log10()
+        # Whisper leaves out the frame that is centred on the end.
+        powers = self._filters @ spectrum[..., :-1].abs().square()
+        if within is not None:
+            powers = powers * within
+        logarithm = powers.clamp(min=POWER_FLOOR).log10()
         loudest = logarithm.amax(dim=(1, 2), keepdim=True)
         scaled: torch.Tensor = (torch.maximum(logarithm, loudest - DYNAMIC_RANGE) + 4.0) / 4.0
-        return scaled
+        return scaled if within is None else scaled * within
