@@ -10,14 +10,15 @@ from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalG
 if TYPE_CHECKING:
     from pathlib import Path
 
-TOKENS = {"<|ru|>": 10, "<|en|>": 11, "<|tr|>": 12, "<|az|>": 13}
+TOKENS = {"<|ru|>": 10, "<|en|>": 11, "<|tr|>": 12, "<|az|>": 13, "<|uz|>": 14}
 
 
-def write_tiny_whisper(directory: Path) -> Path:
+def write_tiny_whisper(directory: Path, *, d_model: int = 32, mels: int = 80) -> Path:
     """Write it as the hub hands Whisper out; four encoder layers and one of the decoder."""
     torch.manual_seed(0)
     config = WhisperConfig(
-        d_model=32,
+        num_mel_bins=mels,
+        d_model=d_model,
         encoder_layers=4,
         decoder_layers=1,
         encoder_attention_heads=2,
@@ -30,6 +31,7 @@ def write_tiny_whisper(directory: Path) -> Path:
         bos_token_id=1,
         eos_token_id=2,
         decoder_start_token_id=3,
+        init_std=0.2,
     )
     WhisperForConditionalGeneration(config).save_pretrained(directory)
     GenerationConfig(lang_to_id=TOKENS).save_pretrained(directory)

@@ -1,4 +1,4 @@
-"""What an evaluation listens to."""
+"""The passages that an evaluation measures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RATE = 16_000
 
 def passage(seconds: float, speaker: str = "a", level: float = 0.1, locale: str = "ru") -> Passage:
     samples = np.full(round(seconds * RATE), level, np.float32)
-    return Passage(samples, "ru", locale, "words", speaker, f"{level}")
+    return Passage(samples, "ru", locale, "words", speaker)
 
 
 def test_short_clips_of_one_speaker_are_joined_in_order():
@@ -70,11 +70,13 @@ def test_speech_is_found_in_its_silence(corpora: Path, tmp_path: Path):
     clips = [("a", np.concatenate([silence, voice, silence])), ("b", np.zeros(RATE))]
     found = read_passages([corpus(tmp_path, clips)], ["uz", "ru", "en"])
     assert found.dropped == {"silent": 1}
-    (heard,) = found.passages
-    assert heard.duration_s == pytest.approx(3.0, abs=0.7)
-    assert heard.speaker == "made/a"
+    (found_passage,) = found.passages
+    assert found_passage.duration_s == pytest.approx(3.0, abs=0.7)
+    assert found_passage.speaker == "made/a"
     # It begins where somebody speaks, not in the second of silence before.
-    assert np.abs(heard.samples[: RATE // 2]).max() > 0.1 * np.abs(heard.samples).max()
+    assert (
+        np.abs(found_passage.samples[: RATE // 2]).max() > 0.1 * np.abs(found_passage.samples).max()
+    )
 
 
 def test_broken_clips_are_counted(tmp_path: Path):
@@ -87,7 +89,7 @@ def test_broken_clips_are_counted(tmp_path: Path):
 def test_a_limit_takes_all_speakers_before_a_second_clip_of_one(corpora: Path):
     found = read_passages([corpora / "en"], ["uz", "ru", "en"], limit=8)
     assert len(found.passages) <= 8
-    assert len({heard.speaker for heard in found.passages}) == len(found.passages)
+    assert len({found_passage.speaker for found_passage in found.passages}) == len(found.passages)
 
 
 def test_a_split_that_is_not_there_is_said_in_one_line(speech: Path):

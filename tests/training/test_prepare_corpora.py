@@ -84,9 +84,9 @@ def test_broken_silent_and_short_clips_are_dropped_and_counted(tmp_path: Path, s
     assert json.loads((out / "prepared.json").read_text())["dropped"] == result.dropped
     assert (out / "dropped.tsv").read_text().count("\n") == 4
     (clip,) = Store(out).clips
-    heard = Store(out).samples(clip)
-    assert heard.dtype == np.float32
-    assert len(heard) == clip.samples > 3 * RATE
+    samples = Store(out).samples(clip)
+    assert samples.dtype == np.float32
+    assert len(samples) == clip.samples > 3 * RATE
 
 
 def test_pauses_and_the_silence_around_speech_are_cut_out(spoken: np.ndarray):

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from langidd.model.whisper.torch_engine import load_classifier
+from langidd.model.whisper.openvino_engine import load_engine
 from tests.conftest import require
 from tests.support.tiny_whisper import write_tiny_whisper
 
@@ -37,18 +39,20 @@ def test_from_recordings_to_a_calibrated_checkpoint_by_the_script(speech: Path, 
         entry = f'msgid "The file could not be opened today"\nmsgstr "{said}"\n'
         words.write_text(entry, encoding="utf-8")
     whisper = write_tiny_whisper(tmp_path / "whisper")
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    draw = np.random.default_rng(0)
+    for name in ("audiomentations_rain", "esc10_rain", "room_hall"):
+        soundfile.write(noise / f"{name}.flac", draw.normal(0, 0.1, 32_000), 16_000)
     done = subprocess.run(
-        ["sh", str(SCRIPT), str(clips), str(whisper), str(whisper), str(runs)],
+        ["sh", str(SCRIPT), str(clips), str(noise), str(whisper), str(runs)],
         env={
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "CATALOGUES": str(tmp_path / "locale"),
-            "SHORT": "2",
-            "LONG": "2",
-            "UTTERANCES": "7",
-            "VOICED": "26",
-            "REVOICED": "8",
-            "MASTER_ADDR": "127.0.0.1",
+            "STEPS": "2",
+            "UTTERANCES": "20",
+            "SPLITS": "dev",
         },
         capture_output=True,
         text=True,
@@ -58,9 +62,13 @@ def test_from_recordings_to_a_calibrated_checkpoint_by_the_script(speech: Path, 
     assert done.returncode == 0, done.stderr[-3000:]
     model = runs / "uz-ru-en" / "model"
     block = json.loads((model / "config.json").read_text())["langidd"]
-    assert block["context"] == "trimmed"
-    assert block["temperature"]
-    assert load_classifier(str(model)).labels == ("uz", "ru", "en", "other")
+    assert (block["head"], block["context"]) == ("language_tokens", "trimmed")
+    assert [at for at, _ in block["temperature"]] == [1.0, 2.0, 3.0, 5.0]
+    assert load_engine(str(model)).labels[:3] == ("uz", "ru", "en")
+    found = json.loads((model / "evaluation.json").read_text())
+    assert list(found["splits"]["dev"]["conditions"]) == ["telephone", "noise-10dB", "room"]
+    assert found["baseline"]["splits"]["dev"]["lengths"].keys() == {"1", "2", "3", "5"}
+    assert (model / "README.md").read_text().count("# uz-ru-en: spoken language") == 1
 
 
 def _few_of(language: Path, target: Path) -> None:

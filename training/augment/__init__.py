@@ -1,1 +1,1 @@
-"""What the world does to speech, done to every language alike."""
+"""Augmentation of training speech, and the codecs that it goes through."""

@@ -1,9 +1,8 @@
-"""What the world does to speech, done to every language alike.
+"""Augmentation: voice, room, noise, microphone and codec, for every language alike.
 
 A model that meets each language through other microphones, rooms and codecs learns
-these instead of the language. So every sample, of whatever language and corpus, goes
-through the same random chain: speaker (pitch and speed), room, background, microphone
-(colour, band, gain, clipping), and the codec it was sent or recorded with.
+these instead of the language. So every crop, of whatever language and corpus, goes
+through the same random chain.
 """
 
 from __future__ import annotations
@@ -24,26 +23,39 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Sound = npt.NDArray[np.float32]
+    Draw = Callable[[int], Sound]
 
 _CODECS: Final = available()
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How likely each step is, and how strong it may be."""
+    """How likely each step is, and how strong it may be.
 
-    clean: float = 0.1
-    speed: float = 0.6
-    speed_range: float = 0.2
-    segment: float = 0.15
-    room: float = 0.35
-    noise: float = 0.5
-    snr_db: tuple[float, float] = (3.0, 35.0)
-    babble: float = 0.3
-    colour: float = 0.6
-    band: float = 0.35
-    codec: float = 0.45
-    clipping: float = 0.06
+    Attributes:
+        clean: Only the level is changed.
+        speed: Another length of vocal tract, by at most `speed_range`.
+        room: A room's reverberation.
+        noise: Noise at `snr_db`; of it `babble` are other speakers and `recorded` recordings,
+            where there are any, and the rest is made.
+        colour: Another microphone.
+        band: A narrower band.
+        codec: A round trip through a codec. They take time, so they are rare.
+        gain_db: The peak, below full scale.
+
+    """
+
+    clean: float = 0.2
+    speed: float = 0.5
+    speed_range: float = 0.15
+    room: float = 0.2
+    noise: float = 0.45
+    babble: float = 0.25
+    recorded: float = 0.4
+    snr_db: tuple[float, float] = (2.0, 30.0)
+    colour: float = 0.35
+    band: float = 0.3
+    codec: float = 0.12
     gain_db: tuple[float, float] = (-30.0, 0.0)
 
 
@@ -55,7 +67,7 @@ def speed_factor(settings: Augmentation, rng: np.random.Generator) -> float:
 
 
 def changed_speed(samples: Sound, factor: float) -> Sound:
-    """Speak `factor` times as fast and as high: another length of vocal tract."""
+    """Speak `factor` times as fast and as high."""
     if factor == 1.0:
         return samples
     return np.asarray(soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, "QQ"), np.float32)
@@ -65,39 +77,59 @@ def augmented(
     samples: Sound,
     settings: Augmentation,
     rng: np.random.Generator,
-    others: Callable[[int], Sound] | None = None,
+    *,
+    others: Draw,
+    recorded: Draw | None = None,
 ) -> Sound:
-    """One random way of `samples` through the world; `(n,)` in, `(n,)` out.
+    """Take a crop one random way through the chain.
 
-    `others(n)` gives `n` samples of somebody else's speech, for babble.
+    Args:
+        samples: `(n,) float32`.
+        settings: The chances.
+        rng: Draws the way.
+        others: Gives so many samples of another speaker.
+        recorded: Gives so many samples of recorded noise.
+
+    Returns:
+        `(n,) float32`.
+
     """
+    gain_db = float(rng.uniform(*settings.gain_db))
     if rng.random() < settings.clean:
-        return normalised(samples, float(rng.uniform(-12, -1)))
+        return normalised(samples, gain_db)
     sound = samples
-    if rng.random() < settings.segment:
-        sound = _stretched(sound, rng)
     if rng.random() < settings.room:
         sound = reverberant(sound, rng)
     if rng.random() < settings.noise:
-        noise = (
-            _babble(len(sound), rng, others)
-            if others is not None and rng.random() < settings.babble
-            else coloured_noise(len(sound), rng)
-        )
+        noise = _noise(len(sound), settings, rng, others, recorded)
         sound = mixed(sound, noise, float(rng.uniform(*settings.snr_db)))
     if rng.random() < settings.colour:
         sound = coloured(sound, rng)
     if rng.random() < settings.band:
         sound = band_limited(sound, rng)
-    sound = normalised(sound, float(rng.uniform(*settings.gain_db)))
-    if rng.random() < settings.clipping:
-        limit = float(np.abs(sound).max()) * float(rng.uniform(0.2, 0.7))
-        sound = np.clip(sound, -limit, limit)
+    sound = normalised(sound, gain_db)
     if rng.random() < settings.codec:
         codec = _CODECS[rng.integers(len(_CODECS))]
         rate = int(rng.choice(codec.bit_rates)) if codec.bit_rates else None
         sound = through(codec, sound, rate)
     return sound
+
+
+def _noise(
+    length: int,
+    settings: Augmentation,
+    rng: np.random.Generator,
+    others: Draw,
+    recorded: Draw | None,
+) -> Sound:
+    drawn = rng.random()
+    if drawn < settings.babble:
+        # Three at least, so that no word stands out.
+        voices = [normalised(others(length), float(rng.uniform(-9, 0))) for _ in range(3)]
+        return np.sum(voices, axis=0, dtype=np.float32)
+    if recorded is not None and drawn < settings.babble + settings.recorded:
+        return recorded(length)
+    return coloured_noise(length, rng)
 
 
 def normalised(samples: Sound, peak_db: float) -> Sound:
@@ -130,14 +162,6 @@ def coloured_noise(length: int, rng: np.random.Generator) -> Sound:
             np.float32
         )
     return noise
-
-
-def _babble(length: int, rng: np.random.Generator, others: Callable[[int], Sound]) -> Sound:
-    """Several others talking at once, at least three so that no word stands out."""
-    voices = [others(length) for _ in range(int(rng.integers(3, 6)))]
-    return np.sum(
-        [normalised(voice, float(rng.uniform(-9, 0))) for voice in voices], axis=0, dtype=np.float32
-    )
 
 
 def reverberant(samples: Sound, rng: np.random.Generator) -> Sound:
@@ -184,13 +208,3 @@ def band_limited(samples: Sound, rng: np.random.Generator) -> Sound:
     gain = 1 / np.sqrt(1 + ratio_low ** (-2.0 * order))
     gain /= np.sqrt(1 + (frequency / high_hz) ** (2.0 * order + 8))
     return np.fft.irfft(np.fft.rfft(samples) * gain, len(samples)).astype(np.float32)
-
-
-def _stretched(samples: Sound, rng: np.random.Generator) -> Sound:
-    """Pitch without speed: another voice at the same pace (audiomentations' PitchShift)."""
-    from audiomentations import PitchShift
-
-    shift = PitchShift(min_semitones=-3, max_semitones=3, p=1.0)
-    shift.parameters = {"should_apply": True, "num_semitones": float(rng.uniform(-3, 3))}
-    shift.freeze_parameters()
-    return np.asarray(shift(samples=samples, sample_rate=SAMPLE_RATE), np.float32)[: len(samples)]

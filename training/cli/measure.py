@@ -108,26 +108,50 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(help="Instead of --data: scores.npz of this model, after a calibration."),
+        typer.Option(
+            metavar="DIR", help="Instead of --data: what --out wrote, after a calibration."
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="Checkpoint: a bundled name, a directory, a hub name.")
     ] = "uz-ru-en",
     split: Annotated[
-        str, typer.Option(help="dev, test or any other NAME.tsv beside the clips.")
-    ] = "dev",
+        list[str] | None,
+        typer.Option(help="dev (unset), test or any other NAME.tsv (repeatable)."),
+    ] = None,
     seconds: Annotated[
+        str,
+        typer.Option(
+            metavar="1,2,3,5", help="Lengths; short clips of a voice are joined to fill them."
+        ),
+    ] = "1,2,3,5",
+    baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="1,2,3,5",
-            help="Only these lengths, short clips of a voice joined, voices weighing the same.",
+            metavar="WHISPER",
+            help="A whole Whisper: a regression on its language tokens is a row beside the model.",
         ),
     ] = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE|DIR", help="Real noise to measure with, at 10 dB, 3 s."),
+    ] = None,
+    room: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE|DIR", help="Impulse responses of rooms to measure in, at 3 s."),
+    ] = None,
     as_json: Annotated[  # noqa: FBT002 - typer makes a flag of it
-        bool, typer.Option("--json", help="With --seconds: print the figures as one JSON object.")
+        bool, typer.Option("--json", help="Print the figures of the lengths as one JSON object.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Directory for evaluation.json, .txt and scores.npz.")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Also write the JSON to this file (a model's own).")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep logits here; unset: in OUT/cache, where --out is."),
     ] = None,
     languages: Annotated[str, typer.Option(help="The languages that count.")] = "uz,ru,en",
     limit: Annotated[
@@ -136,73 +160,65 @@ def evaluate(  # noqa: PLR0917 - typer calls it by name
     context: Annotated[
         str, typer.Option(help="auto (the checkpoint's), padded or trimmed.")
     ] = "auto",
-    kind: Annotated[
-        str, typer.Option(help="auto, classifier, or tokens (Whisper's own language tokens).")
-    ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
-    quick: Annotated[  # noqa: FBT002 - typer makes a flag of it
-        bool, typer.Option("--quick", help="Only the lengths: no conditions, no checks.")
-    ] = False,
-    into: Annotated[
-        Path | None, typer.Option(help="Also write the JSON to this file (a model's own).")
-    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to OpenVINO.")] = 0,
 ) -> None:
-    """Measure a checkpoint: lengths, conditions, corpora, unknown languages, checks.
+    """Measure a checkpoint on speech of N seconds, every voice weighing the same.
 
+    One table a split: lengths and conditions (telephone band, real noise, a real room) as rows,
+    corpora as columns, the worst of them beside the mean, and a baseline beside the model.
     Exits with 0 whether or not the bars are met: the table says which are.
+
+    **Examples**
+
+        langidd-train evaluate --data speech --split foreign --seconds 1,2,3,5 --json
+        langidd-train evaluate --data speech --split dev --split foreign
+        --baseline openai/whisper-base --noise noise --room rooms --out evaluation
     """
+    from langidd_training.data.decoding import recordings_of
     from langidd_training.decisions.report import table_console
-    from langidd_training.evaluation.evaluate import CUTS_S, Plan, cut_name, reread
-    from langidd_training.evaluation.evaluate import evaluate as ask
-    from langidd_training.evaluation.figures import figures
+    from langidd_training.evaluation.conditions import conditions
+    from langidd_training.evaluation.evaluate import Plan, reread
+    from langidd_training.evaluation.evaluate import evaluate as run
+    from langidd_training.evaluation.figures import figures, split_figures
     from langidd_training.evaluation.results import rounded, write_results
-    from langidd_training.evaluation.voices import voice_figures
-    from langidd_training.report.tables import show, show_voices
+    from langidd_training.report.tables import show
 
     lengths = _seconds(seconds)
-    if as_json and lengths is None:
-        raise typer.BadParameter("--json needs --seconds; the whole evaluation is written by --out")
     if (data is None) == (scores is None):
         raise typer.BadParameter("give either --data or --scores")
-    plan = Plan(
-        model=model,
-        roots=tuple(data or ()),
-        split=split,
-        languages=tuple(languages.split(",")),
-        limit=limit,
-        context=_choice("context", context, "padded", "trimmed"),
-        kind=_choice("kind", kind, "classifier", "tokens") or "auto",
-        threads=threads,
-        cuts_s=lengths or CUTS_S,
-        clips_as_they_are=lengths is None,
-        conditions=not quick and lengths is None,
-        both_contexts=not quick and lengths is None,
-        checks=not quick and lengths is None,
-    )
-    evaluation = (
-        ask(plan, lambda line: typer.echo(line, err=True))
-        if scores is None
-        else reread(model, scores)
-    )
-    if lengths is not None:
-        by_cut = rounded(voice_figures(evaluation, [cut_name(each) for each in lengths]))
-        if as_json:
-            typer.echo(json.dumps(by_cut, ensure_ascii=False))
-        else:
-            show_voices(by_cut, table_console())
+    if scores is not None:
+        evaluation = reread(model, scores)
+    else:
+        plan = Plan(
+            model=model,
+            roots=tuple(data or ()),
+            splits=tuple(split or ("dev",)),
+            languages=tuple(languages.split(",")),
+            cuts_s=lengths,
+            conditions={}
+            if as_json
+            else conditions(recordings_of(noise or ()), recordings_of(room or ())),
+            baseline=baseline,
+            cache=cache or (out / "cache" if out is not None else None),
+            limit=limit,
+            context=_choice("context", context, "auto", "padded", "trimmed"),
+            threads=threads,
+        )
+        evaluation = run(plan, lambda line: typer.echo(line, err=True))
+    if as_json:
+        by_split = {name: own["lengths"] for name, own in split_figures(evaluation).items()}
+        shown = by_split if len(by_split) > 1 else next(iter(by_split.values()))
+        typer.echo(json.dumps(rounded(shown), ensure_ascii=False))
         return
-    found = figures(evaluation, split=split)
+    found = figures(evaluation)
     found["limit"] = limit
     show(found, table_console())
-    if out is not None:
-        write_results(out, found, evaluation.observations)
-    if into is not None:
-        write_results(into, found)
+    for place in (out, into):
+        if place is not None:
+            write_results(place, found, evaluation)
 
 
-def _seconds(text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
+def _seconds(text: str) -> tuple[float, ...]:
     try:
         lengths = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -220,53 +236,61 @@ def calibrate(  # noqa: PLR0917 - typer calls it by name
         list[Path] | None, typer.Option(help="Common Voice directories or manifests.")
     ] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="scores.npz of an evaluation of this very checkpoint.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="What `evaluate --out` wrote of this very checkpoint; its scores move along.",
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
-    unknown: Annotated[
-        str, typer.Option(help="Labels that stand for no language, where the model has them.")
-    ] = "other",
+    split: Annotated[str, typer.Option(help="Which split is fitted on.")] = "dev",
+    languages: Annotated[str, typer.Option(help="The languages that count.")] = "uz,ru,en",
+    biases: Annotated[  # noqa: FBT002 - typer makes a flag of it
+        bool,
+        typer.Option(help="Also balance the languages, by biases that go into the weights."),
+    ] = True,
     context: Annotated[
         str, typer.Option(help="auto (what the checkpoint says), padded or trimmed.")
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to OpenVINO.")] = 0,
 ) -> None:
-    """Fit temperatures and the `und` threshold; write them into config.json."""
-    from langidd_training.evaluation.calibrate import fit, write_calibration
-    from langidd_training.evaluation.evaluate import Plan
-    from langidd_training.evaluation.evaluate import evaluate as ask
+    """Fit biases, temperatures and the `und` threshold; write them into the checkpoint."""
+    from langidd.model.whisper.checkpoint import open_checkpoint
+    from langidd_training.evaluation.calibrate import adjusted, fit, write_calibration
+    from langidd_training.evaluation.evaluate import SCORES, Plan
+    from langidd_training.evaluation.evaluate import evaluate as run
     from langidd_training.evaluation.observations import load_observations
 
-    chosen = _choice("context", context, "padded", "trimmed")
+    before = open_checkpoint(str(model))
+    chosen = _choice("context", context, "auto", "padded", "trimmed")
     if scores is not None:
-        table = load_observations(scores)
+        table = load_observations(scores / SCORES)
     elif data:
         plan = Plan(
             model=str(model),
             roots=tuple(data),
-            split=split,
+            splits=(split,),
+            languages=tuple(languages.split(",")),
             context=chosen,
-            kind="classifier",
             threads=threads,
-            conditions=False,
-            both_contexts=False,
-            checks=False,
         )
-        table = ask(plan, lambda line: typer.echo(line, err=True)).observations
+        table = run(plan, lambda line: typer.echo(line, err=True)).observations
     else:
         raise typer.BadParameter("give --data or --scores")
-    labels = [label for label in unknown.split(",") if label in table.labels]
-    found = fit(table, labels)
-    write_calibration(model, found.calibration, chosen)
-    for question, points in (
-        ("which language", found.calibration.temperatures),
-        ("whether one of them", found.calibration.unknown_temperatures),
-    ):
-        said = ", ".join(f"{value:.2f} at {at:g} s" for at, value in points)
-        typer.echo(f"temperature, {question}: {said or 'the same'}")
+    found = fit(
+        table.where(table.split == split),
+        before.calibration,
+        with_biases=biases and before.architecture.head == "language_tokens",
+    )
+    write_calibration(model, found, None if chosen == "auto" else chosen)
+    if scores is not None:
+        adjusted(table, found.biases).save(scores / SCORES)
+    points = ", ".join(f"{value:.2f} at {at:g} s" for at, value in found.calibration.temperatures)
+    moved = ", ".join(f"{language} {bias:+.2f}" for language, bias in found.biases.items())
+    typer.echo(f"biases: {moved}")
+    typer.echo(f"temperature: {points}")
     typer.echo(
         f"calibration error: {100 * found.error_before:.1f} % before, {100 * found.error:.1f} % "
-        "after (temperatures from the other half of the speakers)"
+        "after (fitted on the other half of the speakers)"
     )
     typer.echo(
         f"und below {found.calibration.und_threshold}: names {100 * found.accepted:.1f} % of "
@@ -275,11 +299,8 @@ def calibrate(  # noqa: PLR0917 - typer calls it by name
 
 
 def _choice(name: str, given: str, *allowed: str) -> Any:
-    """None for `auto`, what was given where it is allowed."""
-    if given == "auto":
-        return None
     if given not in allowed:
-        raise typer.BadParameter(f"--{name} {given}: auto, {', '.join(allowed)}")
+        raise typer.BadParameter(f"--{name} {given}: give one of {', '.join(allowed)}")
     return given
 
 
@@ -294,27 +315,15 @@ def report(  # noqa: PLR0917 - typer calls it by name
     store: Annotated[
         Path | None, typer.Option(help="Prepared data: what the model was trained on.")
     ] = None,
-    example: Annotated[
-        Path | None, typer.Option(help="A clip, for the picture of what the model hears.")
-    ] = None,
     notes: Annotated[
         Path | None, typer.Option(help="Markdown for the end of the card: data, licences.")
     ] = None,
-    baseline: Annotated[
-        list[Path] | None, typer.Option(help="Evaluation of another model (repeatable).")
+    name: Annotated[
+        str | None, typer.Option(help="What the model is called; unset: as the run.")
     ] = None,
-    name: Annotated[str, typer.Option(help="What the model is called.")] = "uz-ru-en",
 ) -> None:
     """Make one HTML page and a Markdown model card, with pictures."""
-    import numpy as np
-
-    from langidd_training.data.decoding import decode
     from langidd_training.report.report import Material, write_report
 
-    heard = None
-    if example is not None:
-        samples = decode(example)[: 6 * 16_000].astype(np.float32) / np.float32(32_768)
-        heard = (samples, f"Log-mel of {example.name}")
-    material = Material(evaluation, run, store, heard, notes, tuple(baseline or ()))
-    for path in write_report(material, out, name=name):
+    for path in write_report(Material(evaluation, run, store, notes), out, name=name):
         typer.echo(str(path))

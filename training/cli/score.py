@@ -153,8 +153,9 @@ def score_recordings(
 ) -> tuple[list[ScoredRecording], list[TruthOf], Calibration]:
     """Score all recordings, with a progress bar: the scores, the truths, the calibration."""
     from langidd.model.registry import open_model
-    from langidd_training.decisions.progress import progress_bar
-    from langidd_training.decisions.replay import Replay, model_fingerprint, recordings
+    from langidd_training.data.fingerprint import model_fingerprint
+    from langidd_training.data.progress import progress_bar
+    from langidd_training.decisions.replay import Replay, recordings
     from langidd_training.decisions.truth import find_truth, read_truth
 
     files = [file for path in paths for file in recordings(path)]
@@ -202,9 +203,9 @@ def _make(
         raise ConfigError("--make-mix: name a directory of labelled clips with --speech DIR")
     if half not in (None, "a", "b"):
         raise ConfigError(f"--half {half}: give a or b")
+    from langidd_training.data.progress import progress_bar
     from langidd_training.decisions.clips import read_clips
     from langidd_training.decisions.mix import MixSettings, make_mix
-    from langidd_training.decisions.progress import progress_bar
     from langidd_training.decisions.replay import recordings
 
     clips = read_clips(speech, split, cast("Literal['a', 'b'] | None", half))

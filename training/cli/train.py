@@ -1,4 +1,4 @@
-"""The commands that make a model: revoice, prepare, teach, train, average, push."""
+"""The commands that make a model: prepare, teach, train, average, push."""
 
 from __future__ import annotations
 
@@ -29,31 +29,9 @@ Languages = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `langidd-train`."""
-    commands: list[Callable[..., None]] = [revoice, prepare, teach, train, average, push]
+    commands: list[Callable[..., None]] = [prepare, teach, train, average, push]
     for command in commands:
         app.command()(command)
-
-
-def revoice(  # noqa: PLR0917 - typer calls it by name
-    out: Annotated[
-        Path, typer.Argument(help="Directory for the speech, in Common Voice's layout.")
-    ],
-    data: Annotated[
-        list[Path],
-        typer.Option(help="Common Voice directory or manifest (path, language, speaker, split)."),
-    ],
-    languages: Languages = None,
-    per_language: Annotated[int, typer.Option(help="Clips of each class.")] = 900,
-    seed: Annotated[int, typer.Option(help="Draws clips and voices.")] = 17,
-    workers: Annotated[int, typer.Option(help="Processes that work.")] = 2,
-) -> None:
-    """Give training clips of people other voices, by a vocoder (WORLD)."""
-    from langidd_training.synthesis.vocoder import write_corpus
-
-    clips = _clips(data, languages)
-    counts = write_corpus(clips, out, per_language=per_language, seed=seed, workers=workers)
-    for language, count in counts.items():
-        typer.echo(f"{language}\t{count}")
 
 
 def prepare(  # noqa: PLR0917 - typer calls it by name
@@ -119,16 +97,14 @@ def _downloaded(what: str, directory: Path) -> Path:
 
 
 def _streamed(what: str, directory: Path, clips: int) -> list[Path]:
-    from rich.progress import Progress
-
     from langidd_training.data.hub import stream_from_hub
+    from langidd_training.data.progress import progress_bar
 
     dataset, configuration, language = (*what.split(":"), "", "")[:3]
     place = directory / what.replace("/", "--").replace(":", "-")
     manifests = []
-    with Progress() as bar:
-        for split in ("train", "validation"):
-            task = bar.add_task(f"{what} {split}", total=clips)
+    for split in ("train", "validation"):
+        with progress_bar(f"{what} {split}", clips) as advance:
             manifests.append(
                 stream_from_hub(
                     dataset,
@@ -137,7 +113,7 @@ def _streamed(what: str, directory: Path, clips: int) -> list[Path]:
                     configuration=configuration or None,
                     language=f"={language}" if language else "language",
                     clips=clips,
-                    progress=lambda done, task=task: bar.update(task, completed=done),  # type: ignore[misc]
+                    progress=lambda _done, advance=advance: advance(1),  # type: ignore[misc]
                 )
             )
     return manifests
@@ -146,49 +122,68 @@ def _streamed(what: str, directory: Path, clips: int) -> list[Path]:
 def teach(
     name: RunName,
     checkpoint: Annotated[
-        str, typer.Option(help="A whole Whisper, with its decoder: a hub name or a directory.")
+        str,
+        typer.Option(
+            help="A whole Whisper of any size, or a model of this recipe: hub name or DIR."
+        ),
     ] = "openai/whisper-base",
     runs: Runs = Path("runs"),
+    *,
+    every_clip: Annotated[
+        bool,
+        typer.Option(
+            "--every-clip",
+            help="Ask about every clip (for a recipe that distils), not about languages that "
+            "have no token alone.",
+        ),
+    ] = False,
 ) -> None:
-    """Ask a whole Whisper's language tokens about every clip (for a recipe with a teacher)."""
-    from rich.progress import Progress
-
+    """Ask a whole Whisper for its language probabilities: the targets where labels are not."""
+    from langidd_training.data.progress import progress_bar
     from langidd_training.data.store import Store
     from langidd_training.fit.teacher import ask_teacher
 
-    with Progress() as bar:
-        task = bar.add_task("clips", total=None)
-        ask_teacher(
-            Store(runs / name),
-            checkpoint,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+    done = 0.0
+    with progress_bar("passages", 1.0) as advance:
+
+        def progress(so_far: int, total: int) -> None:
+            nonlocal done
+            advance(so_far / total - done)
+            done = so_far / total
+
+        asked = ask_teacher(
+            Store(runs / name), checkpoint, every_clip=every_clip, progress=progress
         )
+    typer.echo(f"the teacher answered about {asked} passages")
 
 
 def train(  # noqa: PLR0917 - typer calls it by name
     name: RunName,
     checkpoint: Annotated[
-        str, typer.Option(help="Any Whisper: a hub name or a directory.")
+        str, typer.Option(help="The Whisper to start from, of any size: a hub name or a directory.")
     ] = "openai/whisper-base",
     data: Annotated[
         str, typer.Option(help="Run whose prepared data to use, where it is not this one.")
     ] = "",
     runs: Runs = Path("runs"),
-    preset: Annotated[str, typer.Option(help="Recipe: default, or seed.")] = "default",
+    preset: Annotated[str, typer.Option(metavar="default|small|seed", help="Recipe.")] = "default",
     languages: Languages = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|DIR", help="Recordings of noise, for augmentation (repeatable)."
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, instead of the recipe's.")] = None,
     eval_steps: Annotated[int | None, typer.Option(help="Steps from check to check.")] = None,
-    seed: Annotated[int, typer.Option(help="Draws batches and new weights.")] = 1,
-    start_seed: Annotated[
-        int | None,
-        typer.Option(help="Draws the new weights instead; runs to be averaged share it."),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that load and augment.")] = 1,
+    seed: Annotated[int, typer.Option(help="Draws the batches.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that draw and augment.")] = 1,
     search: Annotated[
         int, typer.Option(help="Instead of one training: so many short ones, by Optuna.")
     ] = 0,
 ) -> None:
-    """Train, or go on after a kill; the packaged checkpoint is RUNS/NAME/model."""
+    """Train, or go on after a kill; the exported checkpoint is RUNS/NAME/model."""
+    from langidd_training.data.decoding import recordings_of
     from langidd_training.data.store import Store
     from langidd_training.fit.presets import recipe
     from langidd_training.fit.train import build_trainer
@@ -196,14 +191,14 @@ def train(  # noqa: PLR0917 - typer calls it by name
 
     directory = runs / name
     store = Store(runs / (data or name))
-    chosen = recipe(preset, steps=steps, eval_steps=eval_steps)
     settings = {
         "checkpoint": checkpoint,
         "languages": _named(store, languages),
-        "recipe": chosen,
+        "recipe": recipe(preset, steps=steps, eval_steps=eval_steps),
+        "noises": recordings_of(noise or ()),
         "seed": seed,
-        "start_seed": start_seed,
         "workers": workers,
+        "say": typer.echo,
     }
     if search:
         from langidd_training.fit.search import search as look
@@ -218,50 +213,42 @@ def _named(store: Store, languages: str | None) -> list[str]:
     return list(store.languages) if languages is None else languages.split(",")
 
 
-def average(  # noqa: PLR0917 - typer calls it by name
+def average(
     name: RunName,
     run: Annotated[
         list[str],
         typer.Option(
-            help="Run whose last checkpoint to take in (repeatable); NAME:3 counts three times."
+            metavar="RUN|MODEL[:WEIGHT]",
+            help="Run, or checkpoint, to take in (repeatable); NAME:3 counts three times.",
         ),
     ],
-    data: Annotated[str, typer.Option(help="Run whose prepared data they were trained on.")],
-    checkpoint: Annotated[
-        str, typer.Option(help="The Whisper that they began with: a hub name or a directory.")
-    ] = "openai/whisper-base",
     runs: Runs = Path("runs"),
-    preset: Annotated[str, typer.Option(help="Recipe that they were trained with.")] = "default",
-    languages: Languages = None,
+    languages: Annotated[
+        str, typer.Option(help="Languages that come first among the labels.")
+    ] = "uz,ru,en",
 ) -> None:
-    """Average the weights of several runs of one start; RUNS/NAME/model is better than each."""
-    from langidd_training.data.store import Store
+    """Average the weights of several runs of one start (a model soup) into RUNS/NAME/model."""
     from langidd_training.fit.average import average as together
-    from langidd_training.fit.presets import recipe
 
-    weights = dict(map(_weighted, run))
-    if len(weights) < len(run):
-        raise ConfigError("--run: a run is named twice; write NAME:2 to let it count twice")
-    store = Store(runs / data)
-    packaged = together(
-        store,
-        {runs / one: weight for one, weight in weights.items()},
-        runs / name,
-        checkpoint=checkpoint,
-        languages=_named(store, languages),
-        recipe=recipe(preset),
-    )
-    typer.echo(str(packaged))
+    weights: dict[str, float] = {}
+    for one in run:
+        named, weight = _weighted(one)
+        place = runs / named / "model"
+        checkpoint = str(place) if place.is_dir() else named
+        if checkpoint in weights:
+            raise ConfigError("--run: a run is named twice; write NAME:2 to let it count twice")
+        weights[checkpoint] = weight
+    typer.echo(str(together(weights, runs / name / "model", languages=languages.split(","))))
 
 
 def _weighted(run: str) -> tuple[str, float]:
-    name, _, said = run.partition(":")
+    name, _, given = run.partition(":")
     try:
-        weight = float(said or 1)
+        weight = float(given or 1)
     except ValueError:
         weight = 0.0
     if not 0 < weight < inf:
-        raise ConfigError(f"--run {run}: {said!r} is no weight; write NAME or NAME:3")
+        raise ConfigError(f"--run {run}: {given!r} is no weight; write NAME or NAME:3")
     return name, weight
 
 

@@ -52,8 +52,8 @@ def tune(
     """
     from langidd.decision.decider import Decider
     from langidd.decision.presets import PRESETS
+    from langidd_training.data.progress import progress_bar
     from langidd_training.decisions.picture import draw_picture
-    from langidd_training.decisions.progress import progress_bar
     from langidd_training.decisions.tune import (
         Material,
         decider_points,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-import soundfile
+import av
+import numpy as np
 
 from langidd.types import SAMPLE_RATE
 
@@ -13,17 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    import numpy as np
     import numpy.typing as npt
 
 COLUMNS: Final = ("client_id", "path", "sentence", "locale", "source")
 
 
-def write_clip(path: Path, samples: npt.NDArray[np.float32]) -> None:
+def write_flac(path: Path, samples: npt.NDArray[np.float32]) -> None:
     """Write `(n,) float32` at 16 kHz as 16-bit FLAC, whole or not at all."""
+    whole = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype(np.int16)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
-    soundfile.write(partial, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    with av.open(str(partial), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+        stream.format = "s16"
+        for at in range(0, len(whole), 4096):
+            frame = av.AudioFrame.from_ndarray(
+                whole[None, at : at + 4096], format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts = SAMPLE_RATE, at
+            frame.time_base = Fraction(1, SAMPLE_RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     partial.rename(path)
 
 

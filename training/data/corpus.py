@@ -56,18 +56,19 @@ def read_corpora(
         ConfigError: a root is neither, or lists nothing.
 
     """
-    named = tuple(languages) if languages is not None else named_languages(roots)
+    named = tuple(languages) if languages is not None else named_languages(roots, splits)
     return _read_all(roots, named, splits)
 
 
-def named_languages(roots: Iterable[Path]) -> tuple[str, ...]:
+def named_languages(roots: Iterable[Path], splits: Sequence[str] = SPLITS) -> tuple[str, ...]:
     """Give the languages that directories and manifests are named for, without `other`."""
     names: list[str] = []
     for root in roots:
         if root.is_file():
             names += [_base(row.get("language", "")) for row in _rows(root)]
         else:
-            places = [root] if _is_language(root) else sorted(filter(_is_language, root.glob("*")))
+            places = [root] if _is_language(root, splits) else sorted(root.glob("*"))
+            places = [place for place in places if _is_language(place, splits)]
             names += [_base(place.resolve().name) for place in places]
     return tuple(name for name in dict.fromkeys(names) if name and name != OTHER)
 
@@ -177,7 +178,7 @@ def read_manifest(
 
 
 def refuse_shared_speakers(clips: Iterable[Clip]) -> None:
-    """Make sure that nobody is heard in two splits.
+    """Make sure that no speaker is in two splits.
 
     Raises:
         ConfigError: names one speaker and the splits.

@@ -8,12 +8,19 @@ import av
 import numpy as np
 import webrtcvad
 
+from langidd.errors import ConfigError
 from langidd.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import numpy.typing as npt
+
+AUDIO_SUFFIXES: Final = frozenset(
+    {".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".mkv"}
+)
+"""What is taken for a recording in a directory."""
 
 FRAME: Final = SAMPLE_RATE * 30 // 1000
 QUIET_DB: Final = 40.0
@@ -40,6 +47,38 @@ def decode(path: Path) -> npt.NDArray[np.int16]:
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
+def recordings_of(places: Iterable[Path]) -> list[npt.NDArray[np.float32]]:
+    """Decode recordings, and all those in directories.
+
+    Args:
+        places: Files, directories, and patterns of files (`noise/rain_*`).
+
+    Returns:
+        Each `(n,) float32` at 16 kHz within ±1.
+
+    Raises:
+        ConfigError: One cannot be decoded, or a directory holds none.
+
+    """
+    sounds = []
+    for place in places:
+        if place.is_dir():
+            found = [file for file in place.iterdir() if file.suffix in AUDIO_SUFFIXES]
+        elif "*" in place.name:
+            found = list(place.parent.glob(place.name))
+        else:
+            found = [place]
+        files = sorted(found)
+        if not files:
+            raise ConfigError(f"{place}: there is no recording in it")
+        for file in files:
+            try:
+                sounds.append(decode(file).astype(np.float32) / np.float32(32_768))
+            except (OSError, av.FFmpegError) as error:
+                raise ConfigError(f"{file}: cannot be decoded: {error}") from error
+    return sounds
+
+
 def speech_mask(
     samples: npt.NDArray[np.int16],
     *,
@@ -52,7 +91,7 @@ def speech_mask(
 
     WebRTC's VAD over the clip brought to −3 dBFS, and not `QUIET_DB` below the
     loudest frame; runs shorter than `min_run_s` do not count. The minimum silence is the
-    daemon's, so that what is kept is what the daemon would hear.
+    daemon's, so that what is kept is what the daemon would pass on.
     """
     frames = len(samples) // FRAME
     if frames == 0:

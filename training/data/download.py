@@ -27,7 +27,7 @@ _KEY_ADVICE = (
 
 
 def download(what: str, directory: Path) -> Path:
-    """Get a language's Common Voice (`uz`), or a data set by its id; gives its directory.
+    """Get a language's Common Voice (`uz`), or a data set by its id; returns its directory.
 
     The key is read from `MDC_API_KEY`. What is there already is not fetched again; an
     interrupted download goes on.

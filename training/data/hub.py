@@ -31,7 +31,7 @@ def stream_from_hub(
     clips: int = 1_000,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Write the first `clips` of a split to `directory`; gives the manifest.
+    """Write the first `clips` of a split to `directory`; returns the manifest.
 
     `language` is the column that says it, or `=uz` where the whole set is in one.
     Without a column of speakers every clip counts as its own, so that no check can find

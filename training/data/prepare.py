@@ -54,6 +54,8 @@ def prepare(clips: Sequence[Clip], directory: Path, preparation: Preparation) ->
 
     """
     refuse_shared_speakers(clips)
+    # The clips of a voice lie side by side, so that they can be read as one.
+    clips = sorted(clips, key=lambda clip: (clip.split, clip.language, clip.locale, clip.speaker))
     directory.mkdir(parents=True, exist_ok=True)
     dropped: Counter[str] = Counter()
     per_speaker: dict[str, float] = defaultdict(float)

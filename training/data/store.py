@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = "audio.i16"
 TABLE: Final = "clips.tsv"
+
+PASSAGE_S: Final = 8.0
+"""Clips of a voice are joined up to this length: words become speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class StoredClip:
     def seconds(self) -> float:
         """How long it is."""
         return self.samples / SAMPLE_RATE
+
+    def continues(self, clip: StoredClip) -> bool:
+        """Whether `clip` lies right behind this one, is of the same voice, and both are short."""
+        return (
+            clip.offset == self.offset + self.samples
+            and self.seconds + clip.seconds <= PASSAGE_S
+            and (clip.split, clip.locale, clip.speaker) == (self.split, self.locale, self.speaker)
+        )
 
 
 class Store:
@@ -63,6 +74,19 @@ class Store:
         """The classes of the training clips without `other`, in the table's order."""
         found = dict.fromkeys(clip.language for clip in self.clips if clip.split == "train")
         return tuple(language for language in found if language != OTHER)
+
+    def passages(self, split: str) -> list[StoredClip]:
+        """Join the neighbouring clips of one voice, up to `PASSAGE_S`; longer ones stay alone."""
+        joined: list[StoredClip] = []
+        for clip in self.clips:
+            if clip.split != split:
+                continue
+            last = joined[-1] if joined else None
+            if last is not None and last.continues(clip):
+                joined[-1] = replace(last, samples=last.samples + clip.samples)
+            else:
+                joined.append(clip)
+        return joined
 
     def samples(
         self, clip: StoredClip, start: int = 0, count: int | None = None

@@ -1,13 +1,8 @@
-"""Labelled clips in Common Voice's layout: `<language>/<split>.tsv` beside `<language>/clips/`.
-
-In the folder `other`, and wherever a table has it, the column `locale` says which
-language a clip is in.
-"""
+"""The clips that conversations are mixed from: their speakers, their sound cut to speech."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal
 import av
 import numpy as np
 
-from langidd.errors import LangiddError
+from langidd.errors import ConfigError, LangiddError
 from langidd.speech.vad import FRAME_S
 from langidd.speech.vad_worker import VadWorker
 from langidd.types import SAMPLE_RATE, Chunk
+from langidd_training.data import decoding
+from langidd_training.data.corpus import Clip, named_languages, read_corpora
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,26 +25,12 @@ if TYPE_CHECKING:
 
     Samples = npt.NDArray[np.float32]
 
-OTHER: Final = "other"
-"""The folder of languages that the model does not know."""
-
 HOLE_S: Final = 0.3
 """Silence shorter than this within a clip belongs to its speech."""
 
 
 class ClipError(LangiddError):
     """Clips that are not there, or cannot be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One recording of one speaker; `known`: in a language that the model knows."""
-
-    path: Path
-    language: str
-    speaker: str
-    source: str
-    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +49,36 @@ class Voice:
 def read_clips(
     speech: Path, split: str = "dev", half: Literal["a", "b"] | None = None
 ) -> list[Clip]:
-    """List the clips of a split.
+    """List the clips of a split of a directory in Common Voice's layout.
 
-    With `half`, of every second speaker only (counted per language, in the order of
-    their sources), so that settings can be chosen on one half and reported on the other.
-    Raises `ClipError`.
+    Args:
+        speech: Holds `<language>/<split>.tsv` beside `<language>/clips/`.
+        split: Which table.
+        half: Every second speaker only (counted per language, in the order of their corpora),
+            so that settings can be chosen on one half and reported on the other.
+
+    Raises:
+        ClipError: There are none.
+
     """
-    clips: list[Clip] = []
-    for table in sorted(speech.glob(f"*/{split}.tsv")):
-        folder = table.parent
-        with table.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-        clips += [
-            Clip(
-                path=folder / "clips" / row["path"],
-                language=(row.get("locale") or folder.name).lower(),
-                speaker=row["client_id"],
-                source=row.get("source") or "",
-                known=folder.name != OTHER,
-            )
-            for row in rows
-        ]
-    if not clips:
-        raise ClipError(f"{speech}: no */{split}.tsv with clips in it (Common Voice's layout)")
+    try:
+        clips = read_corpora([speech], named_languages([speech], [split]), splits=[split])
+    except ConfigError as error:
+        raise ClipError(f"{speech}: no */{split}.tsv with clips in it") from error
     return clips if half is None else _half(clips, half)
 
 
 def _half(clips: list[Clip], half: Literal["a", "b"]) -> list[Clip]:
     kept: set[tuple[str, str]] = set()
-    for language in {clip.language for clip in clips}:
-        speakers = sorted(
-            {(clip.source, _digest(clip.speaker), clip.speaker)
-             for clip in clips if clip.language == language}
-        )  # fmt: skip
-        kept |= {(language, speaker) for _, _, speaker in speakers["ab".index(half) :: 2]}
-    return [clip for clip in clips if (clip.language, clip.speaker) in kept]
+    for locale in {clip.locale for clip in clips}:
+        speakers = sorted({_order(clip) for clip in clips if clip.locale == locale})
+        kept |= {(locale, speaker) for _, _, speaker in speakers["ab".index(half) :: 2]}
+    return [clip for clip in clips if (clip.locale, clip.speaker) in kept]
+
+
+def _order(clip: Clip) -> tuple[str, str, str]:
+    own_name = clip.speaker.removeprefix(f"{clip.corpus}/")
+    return clip.corpus, _digest(own_name), clip.speaker
 
 
 def _digest(text: str) -> str:
@@ -108,17 +86,16 @@ def _digest(text: str) -> str:
 
 
 def decode(path: Path) -> Samples:
-    """Decode a recording to 16 kHz mono; raises `ClipError`."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    pieces: list[Samples] = []
+    """Decode a recording to 16 kHz mono within ±1.
+
+    Raises:
+        ClipError: It is not there, or is no audio.
+
+    """
     try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(audio=0):
-                pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-            pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
-    except (OSError, ValueError, IndexError) as error:  # PyAV's errors are OSErrors and ValueErrors
+        return decoding.decode(path).astype(np.float32) / np.float32(32_768)
+    except (OSError, av.FFmpegError) as error:
         raise ClipError(f"{path}: cannot be decoded: {error}") from error
-    return np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Kinds of conversation: who speaks when, and what is heard in between.
+"""Kinds of conversation: who speaks when, and what is in between.
 
 The kinds:
 
@@ -21,14 +21,14 @@ import numpy as np
 from langidd.types import SAMPLE_RATE
 from langidd_training.decisions.clips import ClipError
 from langidd_training.decisions.noises import NOISES, music, noise, unit
-from langidd_training.decisions.talk import SPEECH_LEVEL
+from langidd_training.decisions.turns import SPEECH_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from langidd_training.decisions.talk import Speakers, Tape
+    from langidd_training.decisions.turns import Recording, Speakers
 
     Samples = npt.NDArray[np.float32]
 
@@ -41,98 +41,126 @@ def _span_s(rng: np.random.Generator) -> float:
 
 
 def _start(
-    tape: Tape, speakers: Speakers, _length_s: float, number: int, _tunes: Sequence[Samples]
+    out: Recording,
+    speakers: Speakers,
+    _length_s: float,
+    number: int,
+    _tunes: Sequence[Samples],
 ) -> None:
     language = speakers.languages[number % len(speakers.languages)]
-    tape.silence(0.5, 2.0)
-    tape.turn(speakers.turn(language, tape.rng.uniform(4.0, 7.0)))
-    tape.silence(0.8, 1.2)
+    out.silence(0.5, 2.0)
+    out.turn(speakers.turn(language, out.rng.uniform(4.0, 7.0)))
+    out.silence(0.8, 1.2)
 
 
 def _one(
-    tape: Tape, speakers: Speakers, length_s: float, number: int, _tunes: Sequence[Samples]
+    out: Recording,
+    speakers: Speakers,
+    length_s: float,
+    number: int,
+    _tunes: Sequence[Samples],
 ) -> None:
     language = speakers.languages[number % len(speakers.languages)]
-    tape.silence(0.5, 2.0)
-    while tape.length_s < length_s:
-        tape.turn(speakers.turn(language, _span_s(tape.rng)))
-        tape.silence(0.1, 1.5)
+    out.silence(0.5, 2.0)
+    while out.length_s < length_s:
+        out.turn(speakers.turn(language, _span_s(out.rng)))
+        out.silence(0.1, 1.5)
 
 
 def _turns(
-    tape: Tape, speakers: Speakers, length_s: float, _number: int, _tunes: Sequence[Samples]
+    out: Recording,
+    speakers: Speakers,
+    length_s: float,
+    _number: int,
+    _tunes: Sequence[Samples],
 ) -> None:
     language: str | None = None
-    tape.silence(0.5, 2.0)
-    while tape.length_s < length_s:
+    out.silence(0.5, 2.0)
+    while out.length_s < length_s:
         language = speakers.another(language)
-        tape.turn(speakers.turn(language, _span_s(tape.rng)))
-        tape.silence(0.1, 1.0)
+        out.turn(speakers.turn(language, _span_s(out.rng)))
+        out.silence(0.1, 1.0)
 
 
 def _inside(
-    tape: Tape, speakers: Speakers, length_s: float, _number: int, _tunes: Sequence[Samples]
+    out: Recording,
+    speakers: Speakers,
+    length_s: float,
+    _number: int,
+    _tunes: Sequence[Samples],
 ) -> None:
     language: str | None = None
-    tape.silence(0.5, 2.0)
-    while tape.length_s < length_s:
-        for _ in range(int(tape.rng.integers(2, 5))):
+    out.silence(0.5, 2.0)
+    while out.length_s < length_s:
+        for _ in range(int(out.rng.integers(2, 5))):
             language = speakers.another(language)
-            tape.turn(speakers.turn(language, _span_s(tape.rng)))
-            tape.silence(0.0, 0.1)
-        tape.silence(0.7, 1.5)
+            out.turn(speakers.turn(language, _span_s(out.rng)))
+            out.silence(0.0, 0.1)
+        out.silence(0.7, 1.5)
 
 
 def _mixed(
-    tape: Tape, speakers: Speakers, length_s: float, _number: int, tunes: Sequence[Samples]
+    out: Recording,
+    speakers: Speakers,
+    length_s: float,
+    _number: int,
+    tunes: Sequence[Samples],
 ) -> None:
     language: str | None = None
-    tape.silence(0.5, 2.0)
-    while tape.length_s < length_s:
+    out.silence(0.5, 2.0)
+    while out.length_s < length_s:
         language = speakers.another(language)
-        tape.turn(speakers.turn(language, _span_s(tape.rng)))
-        tape.silence(0.2, 1.0)
-        what = tape.rng.random()
+        out.turn(speakers.turn(language, _span_s(out.rng)))
+        out.silence(0.2, 1.0)
+        what = out.rng.random()
         if what < 0.25 and speakers.unknown:
-            tape.turn(speakers.turn(str(tape.rng.choice(speakers.unknown)), _span_s(tape.rng)))
+            out.turn(speakers.turn(str(out.rng.choice(speakers.unknown)), _span_s(out.rng)))
         elif what < 0.75:
-            _noise_or_music(tape, tape.rng.uniform(3.0, 12.0), tunes)
-        tape.silence(0.2, 1.0)
+            _noise_or_music(out, out.rng.uniform(3.0, 12.0), tunes)
+        out.silence(0.2, 1.0)
 
 
 def _unknown(
-    tape: Tape, speakers: Speakers, length_s: float, number: int, _tunes: Sequence[Samples]
+    out: Recording,
+    speakers: Speakers,
+    length_s: float,
+    number: int,
+    _tunes: Sequence[Samples],
 ) -> None:
     if not speakers.unknown:
         raise ClipError("unknown languages: there are no clips of any (a folder `other`)")
-    tape.silence(0.5, 2.0)
+    out.silence(0.5, 2.0)
     language = speakers.unknown[number % len(speakers.unknown)]
-    while tape.length_s < min(length_s, 30.0):
-        tape.turn(speakers.turn(language, _span_s(tape.rng)))
-        tape.silence(0.1, 1.5)
+    while out.length_s < min(length_s, 30.0):
+        out.turn(speakers.turn(language, _span_s(out.rng)))
+        out.silence(0.1, 1.5)
 
 
 def _nothing(
-    tape: Tape, _speakers: Speakers, length_s: float, _number: int, tunes: Sequence[Samples]
+    out: Recording,
+    _speakers: Speakers,
+    length_s: float,
+    _number: int,
+    tunes: Sequence[Samples],
 ) -> None:
-    while tape.length_s < length_s:
-        if tape.rng.random() < 0.25:
-            tape.silence(5.0, 20.0)
+    while out.length_s < length_s:
+        if out.rng.random() < 0.25:
+            out.silence(5.0, 20.0)
         else:
-            _noise_or_music(tape, tape.rng.uniform(5.0, 30.0), tunes)
+            _noise_or_music(out, out.rng.uniform(5.0, 30.0), tunes)
 
 
-def _noise_or_music(tape: Tape, length_s: float, tunes: Sequence[Samples]) -> None:
-    level = np.float32(SPEECH_LEVEL * 10.0 ** (tape.rng.uniform(-15.0, 3.0) / 20.0))
-    choice = tape.rng.random()
+def _noise_or_music(out: Recording, length_s: float, tunes: Sequence[Samples]) -> None:
+    level = np.float32(SPEECH_LEVEL * 10.0 ** (out.rng.uniform(-15.0, 3.0) / 20.0))
+    choice = out.rng.random()
     if choice < 0.4:
-        tape.sound(noise(str(tape.rng.choice(NOISES)), length_s, tape.rng) * level)
+        out.sound(noise(str(out.rng.choice(NOISES)), length_s, out.rng) * level)
     elif choice < 0.7 and tunes:
-        tune = tunes[int(tape.rng.integers(len(tunes)))]
-        at = int(tape.rng.integers(max(1, len(tune) - round(length_s * SAMPLE_RATE))))
-        tape.sound(unit(tune[at : at + round(length_s * SAMPLE_RATE)]) * level)
+        tune = tunes[int(out.rng.integers(len(tunes)))]
+        at = int(out.rng.integers(max(1, len(tune) - round(length_s * SAMPLE_RATE))))
+        out.sound(unit(tune[at : at + round(length_s * SAMPLE_RATE)]) * level)
     else:
-        tape.sound(music(length_s, tape.rng) * level)
+        out.sound(music(length_s, out.rng) * level)
 
 
 MAKERS: Final = {

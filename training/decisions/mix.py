@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-import av
 import numpy as np
 
 from langidd.types import SAMPLE_RATE
-from langidd_training.decisions.clips import Clip, decode
+from langidd_training.data.common_voice import write_flac
+from langidd_training.decisions.clips import decode
 from langidd_training.decisions.conversations import MAKERS
 from langidd_training.decisions.noises import NOISES
-from langidd_training.decisions.talk import Speakers, Tape
 from langidd_training.decisions.truth import TruthSpan, write_truth
+from langidd_training.decisions.turns import Recording, Speakers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
+
+    from langidd_training.data.corpus import Clip
 
     Samples = npt.NDArray[np.float32]
 
@@ -58,11 +59,23 @@ def make_mix(
     songs: Sequence[Path] = (),
     on_recording: Callable[[float], object] = bool,
 ) -> int:
-    """Write conversations as FLAC with their truth as TSV; give how many.
+    """Write conversations as FLAC with their truth as TSV.
 
-    songs: recordings of real music, used beside the made music. on_recording is told
-    the share that is done after each. The same clips and settings give the same files.
-    Raises `ClipError`.
+    The same clips and settings give the same files.
+
+    Args:
+        clips: What is spoken.
+        out: The directory.
+        settings: How much, and from which seed.
+        songs: Recordings of real music, used beside the made music.
+        on_recording: Is given the share that is done, after each.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ClipError: A clip cannot be decoded, or there are fewer than two languages.
+
     """
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(settings.seed)
@@ -86,22 +99,6 @@ def make_mix(
     return count
 
 
-def write_flac(path: Path, samples: Samples) -> None:
-    """Write 16 kHz mono samples as 16-bit FLAC."""
-    whole = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype(np.int16)
-    with av.open(str(path), "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
-        stream.format = "s16"
-        for at in range(0, len(whole), 4096):
-            frame = av.AudioFrame.from_ndarray(
-                whole[None, at : at + 4096], format="s16", layout="mono"
-            )
-            frame.sample_rate, frame.pts = SAMPLE_RATE, at
-            frame.time_base = Fraction(1, SAMPLE_RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 def _recordings(
     speakers: Speakers, settings: MixSettings, tunes: Sequence[Samples]
 ) -> Iterator[tuple[str, Samples, list[TruthSpan], float]]:
@@ -112,15 +109,15 @@ def _recordings(
     for place, (kind, wanted_s) in enumerate(plan.items()):
         made_s, number = 0.0, 0
         while made_s < wanted_s:
-            # every recording has its own chance: one kind's length moves no other's content
+            # Every recording has its own seed: the length of one kind changes no other.
             rng = np.random.default_rng([settings.seed, place, number])
             speakers.rng = rng
-            tape = Tape(rng)
+            recording = Recording(rng)
             length_s = min(settings.length_s, max(wanted_s - made_s, 10.0))
-            MAKERS[kind](tape, speakers, length_s, number, tunes)
+            MAKERS[kind](recording, speakers, length_s, number, tunes)
             noise_kind = NOISES[number % len(NOISES)] if kind == "noisy" else None
-            samples = tape.finish(noise_kind)
+            samples = recording.finish(noise_kind)
             made_s += len(samples) / SAMPLE_RATE
             done_s += len(samples) / SAMPLE_RATE
             number += 1
-            yield f"{kind}-{number:04d}", samples, tape.spans, min(1.0, done_s / whole_s)
+            yield f"{kind}-{number:04d}", samples, recording.spans, min(1.0, done_s / whole_s)

@@ -1,6 +1,6 @@
 """The rules that others use, to show what the filter buys.
 
-They hear the same windows, calibrated the same way, and name `und` where the model's
+They get the same windows, calibrated the same way, and name `und` where the model's
 unknown labels win. None of them knows silence.
 """
 
@@ -24,11 +24,11 @@ class NaiveRule:
         self._since = 0.0
 
     def update(self, scores: Scores) -> Decision:
-        """Hear one window's scores: a `change` or an `update`."""
+        """Take one window's scores: a `change` or an `update`."""
         probabilities = scores.probabilities
         label = max(probabilities, key=lambda name: (probabilities[name], name))
-        heard = label if label in self._calibration.languages else UNCERTAIN
-        language = self.judge(heard, probabilities[label])
+        best = label if label in self._calibration.languages else UNCERTAIN
+        language = self.judge(best, probabilities[label])
         previous, changed = self._language, language != self._language
         if changed:
             self._language, self._since = language, scores.span.start
@@ -44,10 +44,10 @@ class NaiveRule:
         )
 
     def pause(self, pause: Pause) -> None:  # noqa: ARG002 - none of them knows silence
-        """Hear a pause, and do nothing."""
+        """Take a pause, and do nothing."""
         return
 
-    def judge(self, heard: str, probability: float) -> str:
+    def judge(self, best: str, probability: float) -> str:
         """Turn a window's best language into the answer."""
         raise NotImplementedError
 
@@ -55,9 +55,9 @@ class NaiveRule:
 class ArgMax(NaiveRule):
     """The best language of each window as it is."""
 
-    def judge(self, heard: str, probability: float) -> str:  # noqa: ARG002 - as it is
-        """Say what was heard."""
-        return heard
+    def judge(self, best: str, probability: float) -> str:  # noqa: ARG002 - as it is
+        """Return the label."""
+        return best
 
 
 class LockOnFirst(NaiveRule):
@@ -68,10 +68,10 @@ class LockOnFirst(NaiveRule):
         self._threshold = threshold
         self._locked: str | None = None
 
-    def judge(self, heard: str, probability: float) -> str:
+    def judge(self, best: str, probability: float) -> str:
         """Say the locked language; lock one where there is none."""
-        if self._locked is None and heard != UNCERTAIN and probability >= self._threshold:
-            self._locked = heard
+        if self._locked is None and best != UNCERTAIN and probability >= self._threshold:
+            self._locked = best
         return self._locked or UNCERTAIN
 
 
@@ -82,10 +82,10 @@ class MajorityOfLast(NaiveRule):
         super().__init__(source, calibration)
         self._last: deque[str] = deque(maxlen=windows)
 
-    def judge(self, heard: str, probability: float) -> str:  # noqa: ARG002 - votes are equal
+    def judge(self, best: str, probability: float) -> str:  # noqa: ARG002 - votes are equal
         """Count the votes."""
-        self._last.append(heard)
+        self._last.append(best)
         (first, votes), *others = Counter(self._last).most_common()
         if any(count == votes for _, count in others):
-            return self._language or heard
+            return self._language or best
         return first

@@ -26,7 +26,9 @@ def draw_picture(
 ) -> None:
     """Draw both trade-offs as PNG.
 
-    Raises `ConfigError` where matplotlib is not installed.
+    Raises:
+        ConfigError: matplotlib is not installed.
+
     """
     try:
         import matplotlib as mpl

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from langidd.audio.file import FileSource
-from langidd.errors import ModelError
 from langidd.model.calibration import calibrated_probabilities
-from langidd.model.whisper.location import locate
 from langidd.service.offline import play
 from langidd.speech.vad_worker import VadWorker
 from langidd.types import Pause, Scores, Span
+from langidd_training.data.decoding import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -34,13 +33,7 @@ if TYPE_CHECKING:
     from langidd.service.stream import Rule
     from langidd.types import Calibration, Chunk, Decision, Window
 
-AUDIO_ENDINGS: Final = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".mkv"})
-"""What is taken for a recording in a directory."""
-
 _FORMAT: Final = 5  # of the files on disk: another number computes all scores again
-
-_MODEL_FILES: Final = ("config.json", "generation_config.json", "*.safetensors")
-"""What a model's scores depend on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +60,12 @@ def recordings(path: Path) -> list[Path]:
     """Return the recordings of a directory, by name, or the one recording."""
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_ENDINGS)
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def kind_of(name: str) -> str:
     """Return the kind of a recording: its name without the number at its end."""
     return name.rstrip("0123456789").rstrip("-_ ") or name
-
-
-def model_fingerprint(name: str) -> str:
-    """Return a short hash of a model's configuration and weights.
-
-    Args:
-        name: A bundled model, a directory, or a hub name whose files are here already.
-
-    Raises:
-        ModelError: There are no such files.
-
-    """
-    folder = locate(name)
-    digest = hashlib.sha256()
-    found = sorted({file for pattern in _MODEL_FILES for file in folder.glob(pattern)})
-    if not any(file.suffix == ".safetensors" for file in found):
-        raise ModelError(f"model {name}: there are no weights (*.safetensors) in {folder}")
-    for file in found:
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.name} {content}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 class Replay:
@@ -113,7 +84,7 @@ class Replay:
 
         Args:
             model: Started.
-            fingerprint: Of the model's files (`model_fingerprint`); part of the cache's keys.
+            fingerprint: Of the model's files (`data.fingerprint`); part of the cache's keys.
             vad: Settings of voice activity and segments.
             windows: Settings of windows.
             cache: Where scores are kept; None: nowhere.

@@ -48,7 +48,7 @@ class Tally:
     published, infinite where it never was. `false`: changes that named a wrong language
     or took a right one away; `false_und` are those of them that went to `und`.
     `named_in_vain`: languages named in a recording in which nobody speaks.
-    `confidences`: of each decision that names a language during the talk, with whether
+    `confidences`: of each decision that names a language during speech, with whether
     it was right; `named`: the same with all its probabilities; `bins`: `(bins, 3)`, how
     many, their sum, and how many right.
     """

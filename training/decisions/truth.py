@@ -101,7 +101,9 @@ class Truth:
 def read_truth(path: Path, recording: str) -> Truth:
     """Read a recording's truth; `recording` is its file's name without the ending.
 
-    Raises `TruthError`.
+    Raises:
+        TruthError: It cannot be read, or says something impossible.
+
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -135,7 +137,9 @@ def write_truth(path: Path, spans: Sequence[TruthSpan]) -> None:
 def find_truth(recording: Path, truth: Path | None) -> Path:
     """Find the truth of a recording: the file given, or one of its name, there or beside it.
 
-    Raises `TruthError` where there is none.
+    Raises:
+        TruthError: There is none.
+
     """
     if truth is not None and truth.is_file():
         return truth

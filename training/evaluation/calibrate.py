@@ -1,57 +1,67 @@
 """`calibrate`: what makes a checkpoint's confidence mean something.
 
-One softmax temperature for each length of speech (Guo et al., "On Calibration of Modern
-Neural Networks", 2017), fitted by likelihood on clips of the known languages; another
-one, on clips of others too, for the question whether it is one of them at all; and the
-probability below which a window names no language. All go into the checkpoint's
-`config.json` under `langidd`. One temperature for both questions made the names too
-timid, or the rejection too bold: a model is surer of which than of whether.
+Two things are fitted together by likelihood, every language weighing the same, within it every
+corpus (by the root of its voices), within that every voice:
 
-A temperature looks better on the clips it was fitted on. So the error that is reported
-is cross-fitted: temperatures from one half of the speakers, error on the other half.
+- a bias for each target language (logit adjustment: Menon et al., "Long-tail learning via logit
+  adjustment", 2021), so that a language of few training voices is not called another;
+- one softmax temperature for each length of speech (Guo et al., "On Calibration of Modern
+  Neural Networks", 2017).
+
+Then the probability is chosen below which a window names no language. Biases go into the
+weights, the rest into `config.json` under `langidd`. A fit looks better on the speakers that it
+was fitted on: the error that is reported is cross-fitted over halves of the speakers.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 from scipy import optimize
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from langidd.errors import ModelError
-from langidd.types import Calibration
 from langidd_training.data.corpus import OTHER
 from langidd_training.evaluation.metrics import Reliability, calibrated, reliability
-from langidd_training.evaluation.observations import WHOLE
+from langidd_training.evaluation.observations import CLEAN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy.typing as npt
 
-    from langidd.types import Temperatures
+    from langidd.types import Calibration
     from langidd_training.evaluation.observations import Observations
 
-LIMITS: Final = (0.4, 8.0)
-"""No temperature outside: a fit that wants one has too little to go by (where all clips
-are right the most likely temperature is nought)."""
-FORMAT: Final = 1
+BIAS_LIMIT: Final = 5.0
+BIAS_PENALTY: Final = 1e-3
+LOG_TEMPERATURE_LIMIT: Final = 1.5
+"""No fit goes beyond: one that wants to has too little to go by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A calibration with what it does to the clips it was, and was not, fitted on.
+    """A calibration, and what it does to speakers that it was, and was not, fitted on.
 
-    `error_before` is with no temperature at all, `error` after cross-fitting.
-    `accepted` and `rejected` are at the threshold: the share of known languages that
-    are named (rightly or not), and of others that are not.
+    Attributes:
+        biases: Nats that are added to the logits of the targets.
+        calibration: Temperatures and threshold.
+        error_before: The calibration error as the checkpoint was.
+        error: The same after cross-fitting.
+        accepted: Of the target languages, the share of right answers that are named.
+        rejected: Of other languages, the share that is not.
+
     """
 
+    biases: Mapping[str, float]
     calibration: Calibration
     error_before: float
     error: float
@@ -59,140 +69,125 @@ class Fit:
     rejected: float
 
 
-def fit(observations: Observations, unknown: Sequence[str]) -> Fit:
-    """Fit temperatures and threshold on a model's answers to clips cut to lengths.
+def fit(observations: Observations, before: Calibration, *, with_biases: bool) -> Fit:
+    """Fit biases, temperatures and threshold to a model's scores of one split.
 
-    `unknown`: the labels that stand for no language. Uses the clean answers in the
-    model's own context. Raises ModelError where there are none.
+    Args:
+        observations: Its clean rows are used.
+        before: What the checkpoint says now.
+        with_biases: Whether the weights may be changed.
+
+    Raises:
+        ModelError: There are no clean rows.
+
     """
-    heard = training_rows(observations)
-    plain = Calibration(labels=heard.labels, unknown=tuple(unknown))
-    calibration = with_temperatures(heard, unknown)
-    threshold, accepted, rejected = best_threshold(heard, calibration)
+    rows = observations.where(observations.condition == CLEAN)
+    if not len(rows):
+        raise ModelError("no clean speech among the scores: nothing to calibrate with")
+    biases, calibration = _fit(rows, before, with_biases=with_biases)
+    moved = adjusted(rows, biases)
+    threshold, accepted, rejected = best_threshold(moved, calibration)
     return Fit(
+        biases,
         replace(calibration, und_threshold=threshold),
-        reliability_of(heard, plain).error,
-        cross_fitted(heard).error,
+        reliability_of(rows, before).error,
+        cross_fitted(rows, before, with_biases=with_biases).error,
         accepted,
         rejected,
     )
 
 
-def training_rows(observations: Observations) -> Observations:
-    """The rows that say how sure a model may be: clean clips at every cut."""
-    own = own_context(observations)
-    # Joined passages are as long as they say; clips alone where a test has no others.
-    material = "joined" if np.any(observations.material == "joined") else "clips"
-    rows = (
-        (observations.material == material)
-        & (observations.condition == "clean")
-        & (observations.context == own)
-        & (observations.cut != WHOLE)
+def _fit(
+    rows: Observations, before: Calibration, *, with_biases: bool
+) -> tuple[dict[str, float], Calibration]:
+    columns = [rows.labels.index(language) for language in rows.targets]
+    if len(columns) == len(rows.labels):
+        rows = rows.where(rows.language != OTHER)
+    names = np.array([*rows.targets, OTHER])
+    cuts = sorted(set(map(str, rows.cut)), key=float)
+    prepared = []
+    for cut in cuts:
+        own = rows.where(rows.cut == cut)
+        truth = (own.language[:, None] == names).argmax(axis=1)
+        prepared.append((own.logits.astype(np.float64), truth, voice_weights(own)))
+    count = len(columns) if with_biases else 0
+
+    def loss(point: npt.NDArray[np.float64]) -> float:
+        total = BIAS_PENALTY * float((point[:count] ** 2).sum())
+        for (logits, truth, weights), logarithm in zip(prepared, point[count:], strict=True):
+            scores = logits.copy()
+            if count:
+                scores[:, columns] += point[:count]
+            chances = _log_chances(scores / np.exp(logarithm), columns)
+            total -= float(np.average(chances[np.arange(len(truth)), truth], weights=weights))
+        return total
+
+    bounds = [(-BIAS_LIMIT, BIAS_LIMIT)] * count
+    bounds += [(-LOG_TEMPERATURE_LIMIT, LOG_TEMPERATURE_LIMIT)] * len(cuts)
+    found = optimize.minimize(loss, np.zeros(len(bounds)), method="L-BFGS-B", bounds=bounds).x
+    biases = dict.fromkeys(rows.targets, 0.0)
+    if count:
+        biases = {
+            language: round(float(value), 4)
+            for language, value in zip(rows.targets, found[:count], strict=True)
+        }
+    points = tuple(
+        (float(cut), round(float(np.exp(value)), 4))
+        for cut, value in zip(cuts, found[count:], strict=True)
     )
-    if not rows.any():
-        raise ModelError("no clean clips among the scores: nothing to calibrate with")
-    return observations.where(rows)
+    return biases, replace(before, temperatures=points, unknown_temperatures=())
 
 
-def own_context(observations: Observations) -> str:
-    """The context in which the most was asked: the model's own."""
-    names, counts = np.unique(observations.context, return_counts=True)
-    return str(names[np.argmax(counts)])
+def _log_chances(scores: npt.NDArray[np.float64], columns: list[int]) -> npt.NDArray[np.float64]:
+    """Log-probabilities `(rows, targets + 1)`: each target, and all else together."""
+    everything = log_softmax(scores, axis=1)
+    rest = np.delete(everything, columns, axis=1)
+    other = logsumexp(rest, axis=1) if rest.shape[1] else np.full(len(scores), -np.inf)
+    return np.maximum(np.column_stack([everything[:, columns], other]), np.log(1e-6))
 
 
-def truth_index(observations: Observations) -> npt.NDArray[np.int64]:
-    """Each row's true label as an index; -1 where the model has no label for it."""
-    index = {label: number for number, label in enumerate(observations.labels)}
-    return np.array([index.get(str(language), -1) for language in observations.language])
+def adjusted(rows: Observations, biases: Mapping[str, float]) -> Observations:
+    """Return the rows as the model scores them once the biases are in its weights."""
+    logits = rows.logits.copy()
+    for language, bias in biases.items():
+        logits[:, rows.labels.index(language)] += np.float32(bias)
+    return replace(rows, logits=logits)
 
 
-def weights(observations: Observations) -> npt.NDArray[np.float64]:
-    """Rows weigh so that each language counts the same, `other` as one of them."""
-    return equal_weights(observations.language)
+def voice_weights(rows: Observations) -> npt.NDArray[np.float64]:
+    """Weigh rows: languages alike, within them corpora by the root of their voices.
 
-
-def equal_weights(language: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
-    """The same of the languages alone; the mean weight is 1."""
-    weight = np.zeros(len(language))
-    for name in np.unique(language):
-        rows = language == name
-        weight[rows] = 1 / rows.sum()
-    return np.asarray(weight / weight.mean())
-
-
-def with_temperatures(heard: Observations, unknown: Sequence[str]) -> Calibration:
-    """Fit the temperatures among the languages, then those of the unknown, where there is any."""
-    calibration = Calibration(
-        labels=heard.labels, unknown=tuple(unknown), temperatures=temperatures(heard, unknown)
+    Within a corpus every voice weighs the same. The weights sum to the number of languages.
+    """
+    keys = list(zip(rows.language, rows.corpus, rows.speaker, strict=True))
+    of_voice = Counter(keys)
+    voices = Counter((language, corpus) for language, corpus, _ in of_voice)
+    of_language: Counter[str] = Counter()
+    for (language, _), number in voices.items():
+        of_language[language] += number**0.5  # type: ignore[assignment]
+    return np.array(
+        [voices[key[0], key[1]] ** -0.5 / of_language[key[0]] / of_voice[key] for key in keys],
+        np.float64,
     )
-    if not (unknown and np.any(heard.language == OTHER)):
-        return calibration
-    found = _of_each_cut(heard, lambda rows: fit_unknown_temperature(rows, calibration))
-    return replace(calibration, unknown_temperatures=found)
-
-
-def temperatures(heard: Observations, unknown: Sequence[str] = ()) -> Temperatures:
-    """One temperature for each cut, fitted on the clips of the languages alone."""
-    languages = [label for label in heard.labels if label not in unknown]
-    return _of_each_cut(
-        heard.where(np.isin(heard.language, languages)),
-        lambda rows: fit_temperature(rows, languages),
-    )
-
-
-def _of_each_cut(heard: Observations, fitted: Callable[[Observations], float]) -> Temperatures:
-    found = []
-    for cut in sorted(set(map(str, heard.cut)), key=float):
-        rows = heard.where(heard.cut == cut)
-        # What is shorter than the cut belongs to a shorter cut, where it is too.
-        full = rows.where(rows.duration_s >= 0.9 * float(cut))
-        if len(full) >= 8 * len(heard.labels):
-            found.append((float(cut), fitted(full)))
-    if not found:
-        found.append((1.0, fitted(heard)))
-    return tuple((seconds, round(value, 4)) for seconds, value in found)
-
-
-def fit_temperature(rows: Observations, languages: Sequence[str]) -> float:
-    """Find the temperature of the greatest likelihood, languages weighing the same."""
-    if not len(rows):
-        return 1.0
-    columns = [rows.labels.index(language) for language in languages]
-    truth = np.array([list(languages).index(str(name)) for name in rows.language])
-    logits, weight = rows.logits[:, columns].astype(np.float64), weights(rows)
-
-    def loss(logarithm: float) -> float:
-        likelihood = log_softmax(logits / np.exp(logarithm), axis=1)[np.arange(len(truth)), truth]
-        return float(-np.average(likelihood, weights=weight))
-
-    low, high = np.log(LIMITS)
-    return float(np.exp(optimize.minimize_scalar(loss, bounds=(low, high), method="bounded").x))
-
-
-def fit_unknown_temperature(rows: Observations, calibration: Calibration) -> float:
-    """Find the most likely temperature of the question whether it is a language at all."""
-    unknown = rows.language == OTHER
-    if unknown.all() or not unknown.any():
-        return 1.0
-    weight = weights(rows)
-    columns = np.isin(calibration.labels, calibration.unknown)
-
-    def loss(logarithm: float) -> float:
-        points = ((1.0, float(np.exp(logarithm))),)
-        trial = replace(calibration, unknown_temperatures=points)
-        chance = calibrated(rows.logits, rows.duration_s, trial)[:, columns].sum(axis=1)
-        right = np.where(unknown, chance, 1 - chance)
-        return float(-np.average(np.log(np.maximum(right, 1e-12)), weights=weight))
-
-    low, high = np.log(LIMITS)
-    return float(np.exp(optimize.minimize_scalar(loss, bounds=(low, high), method="bounded").x))
 
 
 def reliability_of(rows: Observations, calibration: Calibration) -> Reliability:
-    """Confidence in the best label against how often it is right, languages weighing the same."""
-    chance = calibrated(rows.logits, rows.duration_s, calibration)
-    right = chance.argmax(axis=1) == truth_index(rows)
-    return reliability(chance.max(axis=1), right, weights(rows))
+    """Compare confidence in the best target with how often it is right, on the targets' speech.
+
+    The other labels' probability is shared out among the targets, as for a source that names its
+    candidates.
+    """
+    known = rows.where(rows.language != OTHER)
+    return reliability(*_among_targets(known, calibration), voice_weights(known))
+
+
+def _among_targets(
+    known: Observations, calibration: Calibration
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    columns = [known.labels.index(language) for language in known.targets]
+    chance = calibrated(known.logits, known.duration_s, calibration)[:, columns]
+    best = np.array(known.targets)[chance.argmax(axis=1)]
+    return chance.max(axis=1) / chance.sum(axis=1), best == known.language
 
 
 def halves(rows: Observations) -> npt.NDArray[np.bool_]:
@@ -203,90 +198,112 @@ def halves(rows: Observations) -> npt.NDArray[np.bool_]:
     return np.isin(rows.speaker, ordered[::2])
 
 
-def cross_fitted(rows: Observations, *, among_targets: bool = False) -> Reliability:
-    """Reliability of temperatures on speakers that they were not fitted on.
-
-    Of the best of all labels on every clip; `among_targets`: of the best target language
-    on clips of these, the other labels' probability shared out among them (what a source
-    hears that names its candidates). Languages weigh the same, as they did in the fit.
-    """
+def cross_fitted(
+    rows: Observations, before: Calibration, *, with_biases: bool = True
+) -> Reliability:
+    """Measure the reliability on the half of the speakers that was not fitted on, both ways."""
     first = halves(rows)
-    names = rows.targets if among_targets else rows.labels
-    columns = [rows.labels.index(name) for name in names]
-    confidence: list[npt.NDArray[np.float64]] = []
-    right: list[npt.NDArray[np.bool_]] = []
-    languages: list[npt.NDArray[np.str_]] = []
+    confidence, right, weights = [], [], []
     for fitted_on, measured_on in ((first, ~first), (~first, first)):
-        if not fitted_on.any() or not measured_on.any():
+        measured = rows.where(measured_on & (rows.language != OTHER))
+        if not fitted_on.any() or not len(measured):
             continue
-        unknown = [label for label in rows.labels if label not in rows.targets]
-        calibration = with_temperatures(rows.where(fitted_on), unknown)
-        measured = rows.where(measured_on)
-        if among_targets:
-            measured = measured.where(np.isin(measured.language, names))
-        chance = calibrated(measured.logits, measured.duration_s, calibration)[:, columns]
-        confidence.append(chance.max(axis=1) / chance.sum(axis=1))
-        right.append(np.array(names)[chance.argmax(axis=1)] == measured.language)
-        languages.append(measured.language)
-    return reliability(
-        np.concatenate(confidence), np.concatenate(right), equal_weights(np.concatenate(languages))
-    )
+        biases, calibration = _fit(rows.where(fitted_on), before, with_biases=with_biases)
+        sure, good = _among_targets(adjusted(measured, biases), calibration)
+        confidence.append(sure)
+        right.append(good)
+        weights.append(voice_weights(measured))
+    return reliability(np.concatenate(confidence), np.concatenate(right), np.concatenate(weights))
 
 
 def best_language(
     rows: Observations, calibration: Calibration
 ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
-    """Each row's best target language and its calibrated probability."""
+    """Return each row's best target language and its calibrated probability."""
     columns = [rows.labels.index(language) for language in rows.targets]
     chance = calibrated(rows.logits, rows.duration_s, calibration)[:, columns]
+    if not len(rows):
+        return np.zeros(0, np.str_), np.zeros(0)
     return np.array(rows.targets)[chance.argmax(axis=1)], chance.max(axis=1)
 
 
 def best_threshold(rows: Observations, calibration: Calibration) -> tuple[float, float, float]:
     """Find the threshold with the most of (known accepted + unknown rejected) / 2.
 
-    Known languages weigh the same. Gives it with both shares; 0.5 where there is no
-    unknown language to reject.
+    Returns:
+        The threshold and both shares; 0.5 where there is no unknown language to reject.
+
     """
-    best, sure = best_language(rows, calibration)
+    best, confidence = best_language(rows, calibration)
     unknown = rows.language == OTHER
-    candidates = np.round(np.arange(0.30, 0.96, 0.01), 2)
-    weight = weights(rows)
     good = ~unknown & (best == rows.language)
-    if not unknown.any() or unknown.all():
-        return 0.5, float(np.mean(sure[~unknown] >= 0.5)) if not unknown.all() else 0.0, 0.0
+    weights = voice_weights(rows)
 
     def shares(threshold: float) -> tuple[float, float]:
-        accepted = np.average((sure >= threshold)[good], weights=weight[good])
-        return float(accepted), float(np.mean(sure[unknown] < threshold))
+        named = confidence >= threshold
+        accepted = np.average(named[good], weights=weights[good]) if good.any() else 0.0
+        rejected = np.average(~named[unknown], weights=weights[unknown]) if unknown.any() else 0.0
+        return float(accepted), float(rejected)
 
-    scores = [sum(shares(value)) for value in candidates]
+    if not unknown.any() or not good.any():
+        return 0.5, *shares(0.5)
+    candidates = np.round(np.arange(0.30, 0.96, 0.01), 2)
+    scores = np.array([sum(shares(value)) for value in candidates])
     # The middle of the plateau: the best on these clips is the edge of a stair.
-    near = candidates[np.array(scores) >= max(scores) - 0.002]
-    threshold = round(float(np.median(near)), 2)
+    threshold = round(float(np.median(candidates[scores >= scores.max() - 0.002])), 2)
     return threshold, *shares(threshold)
 
 
-def write_calibration(
-    directory: Path, calibration: Calibration, context: str | None = None
-) -> None:
-    """Put it into the checkpoint's `config.json`, under `langidd`; the rest stays.
+def write_calibration(directory: Path, found: Fit, context: str | None = None) -> None:
+    """Put biases into the weights, temperatures and threshold into `config.json`.
 
-    `context` None leaves what is there, `padded` where nothing is.
+    Args:
+        directory: Of the checkpoint.
+        found: What was fitted.
+        context: None leaves what is there, `padded` where nothing is.
+
+    Raises:
+        ModelError: There is no checkpoint in the directory.
+
     """
     path = directory / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: no checkpoint to calibrate ({error})") from error
     block = dict(config.get("langidd") or {})
-    block["format"] = FORMAT
+    if any(found.biases.values()):
+        _add_biases(directory / "model.safetensors", block["languages"], found.biases)
+    calibration = found.calibration
+    block.setdefault("format", 1)
     block["context"] = context or block.get("context", "padded")
     block["unknown_labels"] = list(calibration.unknown)
     block["temperature"] = [list(point) for point in calibration.temperatures]
-    block["unknown_temperature"] = [list(point) for point in calibration.unknown_temperatures]
     block["und_threshold"] = calibration.und_threshold
+    block.pop("unknown_temperature", None)
     config["langidd"] = block
     partial = path.with_suffix(".json.part")
     partial.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.rename(path)
+
+
+def _add_biases(path: Path, languages: list[str], biases: Mapping[str, float]) -> None:
+    """Move the last norm of the decoder so that the languages' logits move by the biases.
+
+    Logits are `E · (γ x + β)` with the embeddings E of the languages: to add b, β moves by the
+    smallest δ with `E δ = b`. So no format and no reader needs to know of biases.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    embeddings = tensors["model.decoder.embed_tokens.weight"][1:].astype(np.float64)
+    wanted = np.array([biases.get(language, 0.0) for language in languages])
+    shift, *_ = np.linalg.lstsq(embeddings, wanted, rcond=None)
+    name = "model.decoder.layer_norm.bias"
+    kind = tensors[name].dtype
+    tensors[name] = (tensors[name].astype(np.float64) + shift).astype(kind)
+    partial = path.with_suffix(".safetensors.part")
+    save_file(tensors, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors lets only its owner read it
     partial.rename(path)

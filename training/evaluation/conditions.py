@@ -1,103 +1,89 @@
 """What happens to speech on its way: the conditions that an evaluation tries.
 
 Each takes `(n,) float32` at 16 kHz and gives as many samples back; what is drawn at
-random is drawn from a seed, so that two models hear the same noise.
+random is drawn from the sound itself, so that two models get the same noise.
 """
 
 from __future__ import annotations
 
-import io
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import soundfile
 import soxr
 from scipy import signal
 
+from langidd.errors import ConfigError
 from langidd.types import SAMPLE_RATE
-from langidd_training.augment.codecs import CODECS, through
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     Sound = npt.NDArray[np.float32]
+    Condition = Callable[[Sound], Sound]
 
 TELEPHONE_HZ: Final = (300.0, 3400.0)
 """The pass band of a telephone line (ITU-T G.712)."""
-NOISE_DB: Final = 10.0
-_BY_NAME: Final = {codec.name: codec for codec in CODECS}
+SNR_DB: Final = 10.0
+_LEAST_POWER: Final = 1e-7
+_LEAST_S: Final = 1.0
+"""Recordings of noise that are softer or shorter are not used."""
 
 
-def clean(samples: Sound) -> Sound:
-    """As it is."""
-    return samples
+def conditions(noises: Sequence[Sound], rooms: Sequence[Sound]) -> dict[str, Condition]:
+    """Return the conditions that there is material for, by name.
+
+    Args:
+        noises: Recordings of real noise.
+        rooms: Impulse responses of real rooms.
+
+    Raises:
+        ConfigError: All the noise is silence, or shorter than a second.
+
+    """
+    usable = [
+        noise
+        for noise in noises
+        if len(noise) >= _LEAST_S * SAMPLE_RATE and np.mean(noise**2) > _LEAST_POWER
+    ]
+    if noises and not usable:
+        raise ConfigError("--noise: no recording in it is of a second or more and not silent")
+    found: dict[str, Condition] = {"telephone": telephone}
+    if usable:
+        found[f"noise-{SNR_DB:.0f}dB"] = partial(noisy, noises=usable)
+    if rooms:
+        found["room"] = partial(reverberant, rooms=rooms)
+    return found
 
 
 def telephone(samples: Sound) -> Sound:
     """8 kHz and 300-3400 Hz, as a telephone line passes it; no codec."""
     narrow = soxr.resample(samples, SAMPLE_RATE, 8_000)
     band = signal.butter(4, TELEPHONE_HZ, "bandpass", fs=8_000, output="sos")
-    return _fit(soxr.resample(signal.sosfilt(band, narrow), 8_000, SAMPLE_RATE), len(samples))
+    back = soxr.resample(signal.sosfilt(band, narrow), 8_000, SAMPLE_RATE)[: len(samples)]
+    return np.pad(np.asarray(back, np.float32), (0, len(samples) - len(back)))
 
 
-def noise(samples: Sound, snr_db: float = NOISE_DB) -> Sound:
-    """Pink noise `snr_db` below the speech (mean power against mean power)."""
-    # The same speech always gets the same noise, whichever model listens.
-    draw = np.random.default_rng(zlib.crc32(samples.tobytes()))
-    white = np.fft.rfft(draw.standard_normal(len(samples)))
-    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
-    pink = np.fft.irfft(white / np.sqrt(np.maximum(hertz, 20.0)), len(samples))
-    power = float(np.mean(samples.astype(np.float64) ** 2))
-    pink *= np.sqrt(power / 10 ** (snr_db / 10) / max(float(np.mean(pink**2)), 1e-20))
-    return np.clip(samples + pink, -1, 1).astype(np.float32)
+def noisy(samples: Sound, noises: Sequence[Sound], snr_db: float = SNR_DB) -> Sound:
+    """Add one of the recordings, `snr_db` below the speech (mean power against mean power)."""
+    draw = _draw(samples)
+    noise = noises[draw.integers(len(noises))]
+    noise = np.resize(np.roll(noise, int(draw.integers(len(noise)))), len(samples))
+    power = float(np.mean(samples**2)) / max(float(np.mean(noise**2)), 1e-9)
+    mixed = samples + noise * np.float32(np.sqrt(power / 10 ** (snr_db / 10)))
+    return np.clip(mixed, -1, 1).astype(np.float32)
 
 
-def opus_low(samples: Sound) -> Sound:
-    """Opus at 8 kbit/s, as on a bad connection."""
-    return through(_BY_NAME["opus-low"], samples, 8_000)
+def reverberant(samples: Sound, rooms: Sequence[Sound]) -> Sound:
+    """Convolve with one of the impulse responses, aligned at its peak, at the same level."""
+    room = rooms[_draw(samples).integers(len(rooms))]
+    wet = signal.fftconvolve(samples, room)[int(np.argmax(np.abs(room))) :][: len(samples)]
+    wet *= np.abs(samples).max() / max(float(np.abs(wet).max()), 1e-9)
+    return np.pad(wet, (0, len(samples) - len(wet))).astype(np.float32)
 
 
-def opus_messenger(samples: Sound) -> Sound:
-    """Opus at 24 kbit/s and 48 kHz, as a messenger codes a voice message."""
-    return through(_BY_NAME["opus"], samples, 24_000)
-
-
-def mu_law(samples: Sound) -> Sound:
-    """G.711 μ-law at 8 kHz."""
-    return through(_BY_NAME["mu-law"], samples)
-
-
-def gsm(samples: Sound) -> Sound:
-    """GSM 06.10 full rate at 8 kHz (libsndfile's: PyAV's FFmpeg has no GSM encoder)."""
-    narrow = soxr.resample(np.clip(samples, -1, 1), SAMPLE_RATE, 8_000)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, narrow, 8_000, format="WAV", subtype="GSM610")
-    buffer.seek(0)
-    back, _ = soundfile.read(buffer, dtype="float32")
-    return _fit(soxr.resample(back, 8_000, SAMPLE_RATE), len(samples))
-
-
-def _fit(samples: npt.NDArray[np.floating], length: int) -> Sound:
-    kept = np.asarray(samples[:length], np.float32)
-    return np.pad(kept, (0, length - len(kept)))
-
-
-CONDITIONS: Final[dict[str, Callable[[Sound], Sound]]] = {
-    "clean": clean,
-    "telephone": telephone,
-    "noise-10dB": noise,
-    "opus-8k": opus_low,
-}
-"""What every language goes through in the table."""
-
-FOREIGN_CODECS: Final[dict[str, dict[str, Callable[[Sound], Sound]]]] = {
-    "uz": {"gsm": gsm, "mu-law": mu_law},
-    "ru": {"opus-24k": opus_messenger},
-    "en": {"opus-24k": opus_messenger},
-}
-"""A language's clips through a codec that the corpora know from another language: Uzbek
-is all Telegram's Opus, much Russian and English telephone. An answer that changes was
-about the recorder."""
+def _draw(samples: Sound) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(samples.tobytes()))

@@ -1,275 +1,216 @@
-"""`evaluate`: what a model answers, at each length, under each condition.
+"""`evaluate`: what a model answers, on each split, at each length, under each condition.
 
-It only asks and keeps: the answers go into one table (`observations`), the figures
+It only scores and keeps: the scores go into one table (`observations`), the figures
 are made from it (`figures`).
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langidd.errors import LangiddError
-from langidd.types import SAMPLE_RATE
+from langidd.model.whisper.checkpoint import open_checkpoint
+from langidd.model.whisper.openvino_engine import load_engine
+from langidd.types import Calibration
 from langidd_training.data.corpus import OTHER
-from langidd_training.evaluation.calibrate import own_context
-from langidd_training.evaluation.conditions import CONDITIONS, FOREIGN_CODECS
-from langidd_training.evaluation.listeners import known_targets, open_listener
+from langidd_training.evaluation.baseline import Baseline
 from langidd_training.evaluation.observations import (
-    WHOLE,
+    CLEAN,
     Observations,
-    Setting,
     concatenate,
     load_observations,
+    observe,
 )
-from langidd_training.evaluation.passages import cut_all, is_known, join_short, read_passages
-from langidd_training.synthesis.synthetic import (
-    EVALUATION_VARIANTS,
-    evaluation_utterances,
-    parallel_sentences,
-    write_corpus,
-)
+from langidd_training.evaluation.passages import join_short, read_passages
+from langidd_training.evaluation.scoring import Scorer, known_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    import numpy as np
     import numpy.typing as npt
 
-    from langidd.types import Calibration
-    from langidd_training.evaluation.listeners import Context, Kind, Listener
+    from langidd_training.evaluation.conditions import Condition
     from langidd_training.evaluation.passages import Passage
 
-    Sound = npt.NDArray[np.float32]
+    Score = Callable[[Sequence[Passage], float], npt.NDArray[np.float32]]
 
 CUTS_S: Final = (1.0, 2.0, 3.0, 5.0)
 CONDITION_CUT_S: Final = 3.0
-BATCH_S: Final = 64.0
-"""Seconds of speech in a batch: 16 clips of 4 s, two of 30 s."""
+"""At which the conditions are measured."""
+SCORES: Final = "scores.npz"
+BASELINE_SCORES: Final = "baseline.npz"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to ask. `limit`: clips a locale. `both_contexts`: also the one it is not for."""
+    """What to measure.
+
+    Attributes:
+        model: A bundled name, a directory, a hub name.
+        roots: Directories of corpora, or manifests.
+        splits: Their tables (`dev`, `foreign`).
+        languages: The targets.
+        cuts_s: Seconds of speech.
+        conditions: What else is done to the speech, at `CONDITION_CUT_S`.
+        baseline: A whole Whisper, for the row beside the model's; None: no such row.
+        cache: Where the scores of the model and of the baseline are kept.
+        limit: At most so many clips a locale.
+        context: Other than the checkpoint's own.
+        threads: For the CPU; 0 leaves it to OpenVINO.
+
+    """
 
     model: str
     roots: tuple[Path, ...]
-    split: str = "dev"
+    splits: tuple[str, ...] = ("dev",)
     languages: tuple[str, ...] = ("uz", "ru", "en")
-    limit: int | None = None
-    context: Context | None = None
-    kind: Kind = "auto"
-    threads: int = 0
     cuts_s: tuple[float, ...] = CUTS_S
-    clips_as_they_are: bool = True
-    conditions: bool = True
-    both_contexts: bool = True
-    checks: bool = True
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    baseline: str | None = None
+    cache: Path | None = None
+    limit: int | None = None
+    context: Literal["auto", "padded", "trimmed"] = "auto"
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answers, and what one must know to read them."""
+    """The scores of one model, and what one must know to read them.
+
+    Attributes:
+        model: Its name.
+        context: In which it ran.
+        calibration: What it says of its scores.
+        observations: The scores.
+        dropped: Clips that were left out, by split and reason.
+        baseline: The same of the baseline, where there is one.
+
+    """
 
     model: str
     context: str
     calibration: Calibration
     observations: Observations
-    dropped: dict[str, int]
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    baseline: Evaluation | None = None
 
 
-def cut_name(seconds: float | None) -> str:
-    """`3` for 3 s, `whole` for None."""
-    return WHOLE if seconds is None else f"{seconds:g}"
-
-
-class Interview:
-    """Asks one listener in one context, never the same samples twice."""
-
-    def __init__(self, listener: Listener, targets: tuple[str, ...]) -> None:
-        self._listener = listener
-        self._targets = targets
-        self._known: dict[bytes, npt.NDArray[np.float32]] = {}
-
-    def ask(
-        self, passages: Sequence[Passage], setting: Setting, say: Callable[[str], None]
-    ) -> Observations:
-        """Score the passages; `setting` names the rows."""
-        keys = [_key(passage.samples) for passage in passages]
-        fresh = {
-            key: passage.samples
-            for key, passage in zip(keys, passages, strict=True)
-            if key not in self._known
-        }
-        say(
-            f"{setting.material} {setting.cut} {setting.condition} {setting.context}: "
-            f"{len(passages)} passages, {len(fresh)} to hear"
-        )
-        # Passages of like length share a batch, so that little of it is filled up.
-        order = sorted(fresh, key=lambda key: len(fresh[key]))
-        while order:
-            longest = len(fresh[order[-1]]) / SAMPLE_RATE
-            length = 30.0 if self._listener.context == "padded" else max(longest, 0.5)
-            count = max(1, int(BATCH_S / length))
-            batch, order = order[-count:], order[:-count]
-            for key, logits in zip(
-                batch, self._listener.logits([fresh[key] for key in batch]), strict=True
-            ):
-                self._known[key] = logits
-        rows = len(passages)
-
-        def column(values: Sequence[str]) -> npt.NDArray[np.str_]:
-            return np.array(values, dtype=np.str_).reshape(rows)
-
-        return Observations(
-            labels=self._listener.labels,
-            targets=self._targets,
-            logits=np.array([self._known[key] for key in keys], np.float32).reshape(
-                rows, len(self._listener.labels)
-            ),
-            duration_s=np.array([passage.duration_s for passage in passages], np.float64),
-            language=column([passage.language for passage in passages]),
-            locale=column([passage.locale for passage in passages]),
-            corpus=column([passage.corpus for passage in passages]),
-            speaker=column([passage.speaker for passage in passages]),
-            name=column([passage.name for passage in passages]),
-            material=column([setting.material] * rows),
-            cut=column([setting.cut] * rows),
-            condition=column([setting.condition] * rows),
-            context=column([setting.context] * rows),
-        )
-
-
-def _key(samples: Sound) -> bytes:
-    import hashlib
-
-    return hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
+def cut_name(seconds: float) -> str:
+    """Return a length as tables call it: `3` for 3 s."""
+    return f"{seconds:g}"
 
 
 def evaluate(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Evaluation:
-    """Ask everything that `plan` wants; `say` hears of the progress.
+    """Score all that is planned.
 
-    Raises LangiddError where the model or the data cannot be used.
+    Args:
+        plan: What to measure.
+        say: Is given lines of progress.
+
+    Raises:
+        LangiddError: The model or the data cannot be used.
+
     """
-    listener = open_listener(plan.model, plan.context, kind=plan.kind, threads=plan.threads)
-    targets = known_targets(listener, plan.languages)
-    say(f"{plan.model}: labels {', '.join(listener.labels[:8])}; {listener.context} context")
-    listening = read_passages(plan.roots, targets, split=plan.split, limit=plan.limit)
-    passages = listening.passages
-    say(f"{len(passages)} clips with speech; left out: {listening.dropped or 'none'}")
-
-    interview = Interview(listener, targets)
-    context = listener.context
-    parts: list[Observations] = []
-    for seconds in (*plan.cuts_s, None) if plan.clips_as_they_are else plan.cuts_s:
-        cut = cut_name(seconds)
-        if plan.clips_as_they_are:
-            setting = Setting("clips", cut, context=context)
-            parts.append(interview.ask(cut_all(passages, seconds), setting, say))
-        if seconds is not None:
-            joined = join_short(passages, seconds)
-            if joined:
-                setting = Setting("joined", cut, context=context)
-                parts.append(interview.ask(joined, setting, say))
-
-    known = [passage for passage in passages if is_known(passage)]
-    standard = cut_name(CONDITION_CUT_S)
-    short = {
-        "clips": cut_all(passages, CONDITION_CUT_S),
-        "joined": join_short(passages, CONDITION_CUT_S),
-    }
-    if plan.conditions:
-        for name, change in CONDITIONS.items():
-            for material, heard in short.items() if name != "clean" else ():
-                changed = [
-                    passage.with_samples(change(passage.samples))
-                    for passage in heard
-                    if is_known(passage)
-                ]
-                setting = Setting(material, standard, name, context)
-                parts.append(interview.ask(changed, setting, say))
-    if plan.checks:
-        parts += _foreign_codecs(interview, known, context, say)
-        parts.append(_espeak(interview, targets, context, say))
-    if plan.both_contexts:
-        parts += _other_context(plan, listener, targets, short, say)
+    engine = load_engine(plan.model, context=plan.context, threads=plan.threads)
+    scorer = Scorer(engine, plan.cache)
+    targets = known_targets(scorer.labels, plan.languages)
+    say(f"{plan.model}: {len(scorer.labels)} labels, {engine.context} context")
+    passages, dropped = {}, {}
+    for split in plan.splits:
+        decoded = read_passages(plan.roots, targets, split=split, limit=plan.limit)
+        passages[split], dropped[split] = decoded.passages, decoded.dropped
+        say(f"{split}: {len(decoded.passages)} clips; left out: {decoded.dropped or 'none'}")
+    baseline = None
+    if plan.baseline is not None:
+        baseline = _baseline(plan, plan.baseline, targets, passages, say)
+    rows = _observe(
+        plan, passages, lambda some, _: scorer.logits(some), scorer.labels, targets, say
+    )
     return Evaluation(
-        plan.model, context, listener.calibration, concatenate(parts), listening.dropped
+        plan.model, engine.context, scorer.engine.calibration, rows, dropped, baseline
     )
 
 
-def reread(model: str, scores: Path) -> Evaluation:
-    """Take the answers from a table that was kept, the calibration from the checkpoint.
-
-    For after a calibration: logits do not change with it, so nothing is heard again. What
-    was left out is taken from the `evaluation.json` beside the table.
-    """
-    from langidd.model.whisper.checkpoint import open_checkpoint
-
-    table = load_observations(scores)
-    calibration = open_checkpoint(model).calibration
-    if calibration.labels != table.labels:
-        raise LangiddError(f"{scores} is of a model with other labels than {model}")
-    beside = scores.with_name("evaluation.json")
-    before = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    return Evaluation(model, own_context(table), calibration, table, before.get("left_out", {}))
-
-
-def _foreign_codecs(
-    interview: Interview, known: Sequence[Passage], context: str, say: Callable[[str], None]
-) -> list[Observations]:
-    """A language's clips through a codec that came with another language."""
-    answers = []
-    for language, codecs in FOREIGN_CODECS.items():
-        own = [passage for passage in known if passage.language == language]
-        for name, change in codecs.items() if own else ():
-            changed = [
-                passage.with_samples(change(passage.samples))
-                for passage in cut_all(own, CONDITION_CUT_S)
-            ]
-            setting = Setting("clips", cut_name(CONDITION_CUT_S), f"foreign-{name}", context)
-            answers.append(interview.ask(changed, setting, say))
-    return answers
-
-
-def _espeak(
-    interview: Interview, targets: tuple[str, ...], context: str, say: Callable[[str], None]
-) -> Observations:
-    """The same sentences in every language by one voice."""
-    with tempfile.TemporaryDirectory(prefix="langidd-espeak-") as directory:
-        write_corpus(
-            evaluation_utterances(parallel_sentences(), EVALUATION_VARIANTS),
-            Path(directory),
-            split="dev",
-            targets=targets,
-        )
-        spoken = read_passages([Path(directory)], targets, split="dev").passages
-    return interview.ask(spoken, Setting("espeak", WHOLE, context=context), say)
-
-
-def _other_context(
+def _baseline(
     plan: Plan,
-    listener: Listener,
+    checkpoint: str,
     targets: tuple[str, ...],
-    short: dict[str, list[Passage]],
+    passages: Mapping[str, Sequence[Passage]],
     say: Callable[[str], None],
-) -> list[Observations]:
-    """The languages at 3 s in the context that the model does not run in."""
-    from langidd.model.whisper.torch_engine import Classifier
+) -> Evaluation:
+    say(f"baseline: {checkpoint}, a regression on its language tokens")
+    engine = load_engine(checkpoint, context="trimmed", threads=plan.threads)
+    baseline = Baseline(Scorer(engine, plan.cache), plan.roots, targets)
+    rows = _observe(plan, passages, baseline.logits, baseline.labels, targets, say)
+    return Evaluation(checkpoint, engine.context, baseline.calibration, rows)
 
-    if not isinstance(listener, Classifier):
-        return []  # language tokens know no other
-    other: Context = "trimmed" if listener.context == "padded" else "padded"
-    interview = Interview(open_listener(plan.model, other, threads=plan.threads), targets)
-    return [
-        interview.ask(
-            [passage for passage in heard if passage.language != OTHER],
-            Setting(material, cut_name(CONDITION_CUT_S), context=other),
-            say,
-        )
-        for material, heard in short.items()
-    ]
+
+def _observe(  # noqa: PLR0917 - each is used
+    plan: Plan,
+    passages: Mapping[str, Sequence[Passage]],
+    score: Score,
+    labels: Sequence[str],
+    targets: Sequence[str],
+    say: Callable[[str], None],
+) -> Observations:
+    parts = []
+    for split, own in passages.items():
+        for seconds in plan.cuts_s:
+            joined = join_short(own, seconds)
+            tried: dict[str, Sequence[Passage]] = {CLEAN: joined}
+            if seconds == CONDITION_CUT_S:
+                known = [passage for passage in joined if passage.language != OTHER]
+                tried |= {
+                    name: [passage.with_samples(change(passage.samples)) for passage in known]
+                    for name, change in plan.conditions.items()
+                }
+            for condition, some in tried.items():
+                say(f"{split}, {seconds:g} s, {condition}: {len(some)} passages")
+                parts.append(
+                    observe(
+                        *(some, score(some, seconds), labels, targets),
+                        split=split,
+                        cut=cut_name(seconds),
+                        condition=condition,
+                    )
+                )
+    return concatenate(parts)
+
+
+def reread(model: str, directory: Path) -> Evaluation:
+    """Take the scores that an evaluation kept, and the calibration from the checkpoint.
+
+    For after a calibration: it moves the kept scores along, so that nothing is scored again.
+
+    Args:
+        model: The checkpoint that was evaluated.
+        directory: What `evaluate --out` wrote.
+
+    Raises:
+        LangiddError: There are no scores, or they are another model's.
+
+    """
+    table = load_observations(directory / SCORES)
+    found = open_checkpoint(model)
+    if found.calibration.labels != table.labels:
+        raise LangiddError(f"{directory / SCORES} is of a model with other labels than {model}")
+    before: dict[str, Any] = {}
+    if (directory / "evaluation.json").is_file():
+        before = json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))
+    baseline = None
+    if (directory / BASELINE_SCORES).is_file():
+        rows = load_observations(directory / BASELINE_SCORES)
+        name = before.get("baseline", {}).get("model", "baseline")
+        baseline = Evaluation(name, "trimmed", Calibration(rows.labels, unknown=(OTHER,)), rows)
+    return Evaluation(
+        model,
+        before.get("context", found.context),
+        found.calibration,
+        table,
+        before.get("left_out", {}),
+        baseline,
+    )

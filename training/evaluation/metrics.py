@@ -1,9 +1,4 @@
-"""Figures out of scores: accuracy, F1, calibration, AUROC, intervals.
-
-`truth` and `predicted` are arrays of language codes; a language outside the targets is
-`other`. Everything is numpy, so that it can be checked by hand; F1 and AUROC are
-scikit-learn's.
-"""
+"""Calibrated probabilities of many rows, reliability, area under the ROC."""
 
 from __future__ import annotations
 
@@ -12,18 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from langidd.model.calibration import temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from langidd.types import Calibration, Temperatures
 
-    Strings = npt.NDArray[np.str_]
     Numbers = npt.NDArray[np.float64]
 
 TURKIC: Final = frozenset(
@@ -59,36 +51,6 @@ def calibrated(
     for side, total, chance in zip((~unknown, unknown), sides, chances, strict=True):
         result[:, side] = np.exp(scaled[:, side] - total) * chance
     return result
-
-
-def recalls(truth: Strings, predicted: Strings, languages: Sequence[str]) -> dict[str, float]:
-    """Of each language's rows, the share that was called so; no rows, no entry."""
-    return {
-        language: float(np.mean(predicted[truth == language] == language))
-        for language in languages
-        if np.any(truth == language)
-    }
-
-
-def macro_accuracy(truth: Strings, predicted: Strings, languages: Sequence[str]) -> float:
-    """Mean of the recalls: each language counts as much, however many clips it has."""
-    return float(np.mean(list(recalls(truth, predicted, languages).values())))
-
-
-def macro_f1(truth: Strings, predicted: Strings, languages: Sequence[str]) -> float:
-    """Mean F1 over the languages; rows of others count as false alarms where they are in."""
-    return float(
-        f1_score(truth, predicted, labels=list(languages), average="macro", zero_division=0.0)
-    )
-
-
-def confusion(
-    truth: Strings, predicted: Strings, rows: Sequence[str], columns: Sequence[str]
-) -> list[list[int]]:
-    """Counts: row by row what each true language was called."""
-    return [
-        [int(np.sum((truth == row) & (predicted == column))) for column in columns] for row in rows
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,32 +90,3 @@ def auroc(unknown: npt.NDArray[np.bool_], score: Numbers) -> float | None:
     if unknown.all() or not unknown.any():
         return None
     return float(roc_auc_score(unknown, score))
-
-
-def bootstrap_by_speaker(
-    truth: Strings,
-    predicted: Strings,
-    speaker: Strings,
-    languages: Sequence[str],
-    *,
-    rounds: int = 2000,
-    seed: int = 17,
-) -> tuple[float, float]:
-    """95 % interval of the macro accuracy, speakers drawn with replacement.
-
-    Clips of one speaker are right or wrong together, so that drawing clips would
-    promise too much. Speakers are drawn within their language.
-    """
-    draw = np.random.default_rng(seed)
-    rates = []
-    for language in languages:
-        rows = truth == language
-        if not rows.any():
-            continue
-        names, owner = np.unique(speaker[rows], return_inverse=True)
-        right = np.bincount(owner, predicted[rows] == language, minlength=len(names))
-        total = np.bincount(owner, minlength=len(names))
-        drawn = draw.integers(0, len(names), (rounds, len(names)))
-        rates.append(right[drawn].sum(axis=1) / total[drawn].sum(axis=1))
-    low, high = np.percentile(np.mean(rates, axis=0), [2.5, 97.5])
-    return float(low), float(high)

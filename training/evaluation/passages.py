@@ -1,24 +1,20 @@
-"""What an evaluation listens to: speech from its onset, cut to a length.
+"""What is measured: N seconds of one speaker, short clips joined.
 
-Two ways to get N seconds out of clips of which many hold a single word:
-
-- `clips`: each clip from its onset, at most N seconds. Where a clip is shorter, that is
-  all there is: a word of 0.8 s counts at 5 s as it counts at 1 s.
-- `joined`: N seconds of speech always, short clips of one speaker one after the other;
-  what does not fill N is left out. It answers "how good after N seconds of speech?".
+Corpora of words and corpora of sentences are measured alike: of N seconds of speech, always.
+What does not fill N is left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import av
 import numpy as np
 
 from langidd.types import SAMPLE_RATE
-from langidd_training.data.corpus import OTHER, Clip, read_corpora
+from langidd_training.data.corpus import read_corpora
 from langidd_training.data.decoding import FRAME, SILENT_PEAK, decode, speech_mask
 
 if TYPE_CHECKING:
@@ -27,8 +23,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from langidd_training.data.corpus import Clip
+
 LONGEST_S: Final = 30.0
-"""Whisper's context: what "whole" means at most."""
+"""Whisper's context: no passage is longer."""
 SHORTEST_S: Final = 0.25
 """Less speech than this the daemon would not pass on either."""
 ENOUGH: Final = 0.98
@@ -44,7 +42,6 @@ class Passage:
     locale: str
     corpus: str
     speaker: str
-    name: str
 
     @property
     def duration_s(self) -> float:
@@ -57,12 +54,12 @@ class Passage:
 
     def with_samples(self, samples: npt.NDArray[np.float32]) -> Passage:
         """The same speech after something was done to it."""
-        return Passage(samples, self.language, self.locale, self.corpus, self.speaker, self.name)
+        return replace(self, samples=samples)
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """The passages of an evaluation, and how many clips were left out and why."""
+class Decoded:
+    """The passages of clips, and how many clips were left out and why."""
 
     passages: list[Passage]
     dropped: dict[str, int]
@@ -75,15 +72,27 @@ def read_passages(
     split: str = "dev",
     limit: int | None = None,
     seed: int = 17,
-) -> Listening:
+) -> Decoded:
     """Decode a split and find each clip's speech, from first to last frame of it.
 
-    `limit`: at most so many clips a locale (kk and tk each, not `other` together), drawn
-    in turn from its speakers. Raises ConfigError where the split is empty.
+    Args:
+        roots: Directories of corpora, or manifests.
+        languages: The targets; the rest is `other`.
+        split: Which table.
+        limit: At most so many clips a locale (kk and tk each, not `other` together), drawn
+            in turn from its speakers.
+        seed: Draws them.
+
+    Raises:
+        ConfigError: The split is empty.
+
     """
     clips = read_corpora(roots, languages, splits=(split,))
-    if limit is not None:
-        clips = _few(clips, limit, seed)
+    return decode_clips(clips if limit is None else _few(clips, limit, seed))
+
+
+def decode_clips(clips: Sequence[Clip]) -> Decoded:
+    """Decode clips and find the speech of each, from its first frame to its last."""
     passages: list[Passage] = []
     dropped: Counter[str] = Counter()
     for clip in clips:
@@ -92,7 +101,7 @@ def read_passages(
             dropped[passage] += 1
         else:
             passages.append(passage)
-    return Listening(passages, dict(dropped))
+    return Decoded(passages, dict(dropped))
 
 
 def _few(clips: list[Clip], limit: int, seed: int) -> list[Clip]:
@@ -128,12 +137,7 @@ def _read(clip: Clip) -> Passage | str:
         return "no speech"
     speech = samples[frames[0] * FRAME : (frames[-1] + 1) * FRAME]
     kept = speech[: round(LONGEST_S * SAMPLE_RATE)].astype(np.float32) / np.float32(32_768)
-    return Passage(kept, clip.language, clip.locale, clip.corpus, clip.speaker, clip.path.name)
-
-
-def cut_all(passages: Sequence[Passage], seconds: float | None) -> list[Passage]:
-    """Each passage's first `seconds`; None is the whole."""
-    return [passage.cut(seconds or LONGEST_S) for passage in passages]
+    return Passage(kept, clip.language, clip.locale, clip.corpus, clip.speaker)
 
 
 def join_short(passages: Sequence[Passage], seconds: float) -> list[Passage]:
@@ -152,8 +156,3 @@ def join_short(passages: Sequence[Passage], seconds: float) -> list[Passage]:
             joined.append(queue[0].with_samples(together).cut(seconds))
             queue.clear()
     return joined
-
-
-def is_known(passage: Passage) -> bool:
-    """Whether its language is one that the model names."""
-    return passage.language != OTHER

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
+from langidd_training.evaluation.evaluate import BASELINE_SCORES, SCORES
 from langidd_training.report.tables import show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from langidd_training.evaluation.observations import Observations
+    from langidd_training.evaluation.evaluate import Evaluation
 
-DIGITS = 5
+DIGITS: Final = 5
 
 
-def write_results(
-    place: Path, figures: dict[str, Any], observations: Observations | None = None
-) -> None:
-    """Write `evaluation.json`, `evaluation.txt` and `scores.npz` into a directory.
+def write_results(place: Path, figures: dict[str, Any], evaluation: Evaluation) -> None:
+    """Write `evaluation.json`, `evaluation.txt` and the scores into a directory.
 
     A `place` that ends in `.json` gets the JSON alone.
     """
@@ -33,8 +32,9 @@ def write_results(
     (place / "evaluation.json").write_text(text, encoding="utf-8")
     with (place / "evaluation.txt").open("w", encoding="utf-8") as file:
         show(figures, Console(file=file, width=160))
-    if observations is not None:
-        observations.save(place / "scores.npz")
+    evaluation.observations.save(place / SCORES)
+    if evaluation.baseline is not None:
+        evaluation.baseline.observations.save(place / BASELINE_SCORES)
 
 
 def rounded(value: Any) -> Any:

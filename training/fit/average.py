@@ -1,83 +1,54 @@
-"""`average`: several runs from the same start, their weights averaged into one checkpoint.
+"""`average`: several checkpoints of one start, their weights averaged into one (a model soup).
 
 Runs that begin at the same weights end in the same valley, and the middle of it does
-better on speakers that none of them met than any of the runs does (Wortsman et al.,
-"Model soups", 2022). It costs nothing when it is used: it is one model, as big as before.
+better on speakers that none of them has met than any of the runs does (Wortsman et al.,
+"Model soups", 2022); with the start among them it forgets less (Wortsman et al., "Robust
+fine-tuning of zero-shot models", 2022).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
-from transformers.trainer_utils import get_last_checkpoint
-
 from langidd.errors import ConfigError
-from langidd_training.fit.packaging import package
-from langidd_training.fit.running_mean import FILE as MEAN
-from langidd_training.fit.train import build_trainer
-from langidd_training.fit.trainers import LanguageTrainer
+from langidd_training.fit.export import export
+from langidd_training.fit.network import languages_of, open_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from langidd_training.data.store import Store
-    from langidd_training.fit.presets import Recipe
+    from pathlib import Path
 
 
 def average(
-    store: Store,
-    runs: Mapping[Path, float],
-    directory: Path,
-    *,
-    checkpoint: str,
-    languages: Sequence[str],
-    recipe: Recipe,
+    checkpoints: Mapping[str, float], directory: Path, *, languages: Sequence[str] = ()
 ) -> Path:
-    """Average the runs' last checkpoints and package them; gives `directory / "model"`.
+    """Average checkpoints and export the result.
 
-    `runs`: each with the weight it has in the average. `store`, `checkpoint`, `languages`
-    and `recipe` as they were trained with. The biases are balanced and the teacher's share is
-    added after the averaging. Raises ConfigError where a run has no checkpoint, or the runs
-    are not of one kind.
+    Args:
+        checkpoints: Each with the weight that it has: directories, hub names or bundled models,
+            all of one architecture. A stock Whisper's vocabulary is reduced first.
+        directory: Of the averaged checkpoint.
+        languages: Those that come first among the labels.
+
+    Raises:
+        ConfigError: They are not of one kind.
+        ModelError: One of them cannot be used.
+
     """
-    trainer = build_trainer(
-        store, directory / "checkpoints", checkpoint=checkpoint, languages=languages, recipe=recipe
-    )
-    if not isinstance(trainer, LanguageTrainer):
-        raise ConfigError("average: a recipe of whole, padded clips has no running mean to average")
-    parts = [_learned(run) for run in runs]
-    wanted = {name: value.shape for name, value in trainer.model.state_dict().items()}
-    for run, part in zip(runs, parts, strict=True):
-        if {name: value.shape for name, value in part.items()} != wanted:
+    total = sum(checkpoints.values())
+    (first, weight), *others = checkpoints.items()
+    network = open_network(first, languages)
+    mean = {name: weight / total * value for name, value in network.state_dict().items()}
+    for name, weight in others:
+        other = open_network(name, languages_of(network))
+        weights = other.state_dict()
+        if {key: value.shape for key, value in weights.items()} != {
+            key: value.shape for key, value in mean.items()
+        }:
             raise ConfigError(
-                f"{run}: its weights are not of the same kind; runs must share the checkpoint, "
-                "the data, the recipe's layers and the languages"
+                f"model {name}: is not of the same kind as {first}: what is averaged must have "
+                "the same layers, width and languages"
             )
-    total = sum(runs.values())
-    shares = [weight / total for weight in runs.values()]
-    mean = {
-        name: sum(
-            (share * part[name] for share, part in zip(shares, parts, strict=True)),
-            torch.zeros_like(parts[0][name]),
-        )
-        for name in wanted
-    }
-    trainer.model.load_state_dict(mean)
-    trainer.running_mean = None
-    packaged = directory / "model"
-    package(trainer.model.config, trainer.shipped_weights(), packaged, context=recipe.context)
-    return packaged
-
-
-def _learned(run: Path) -> Mapping[str, torch.Tensor]:
-    """A run's weights with what only training needs, the running mean where there is one."""
-    last = get_last_checkpoint(str(run / "checkpoints")) if (run / "checkpoints").is_dir() else None
-    if last is None:
-        raise ConfigError(f"{run}: no checkpoint to average; train it first")
-    weights: dict[str, torch.Tensor] = load_file(f"{last}/model.safetensors")
-    if (mean := Path(last) / MEAN).is_file():
-        weights.update(load_file(mean))
-    return weights
+        for key, value in weights.items():
+            mean[key] += weight / total * value
+    return export(network.config, mean, directory)

@@ -32,7 +32,7 @@ def push(
     dry_run: bool = False,
     hub: Hub | None = None,
 ) -> list[str]:
-    """Upload `model` to `repository` (`user/name`); gives the files that are sent.
+    """Upload `model` to `repository` (`user/name`); returns the files that are sent.
 
     The token is the hub's own (`hf auth login`, or `HF_TOKEN`). `dry_run` only looks
     whether everything is there.

@@ -1,7 +1,8 @@
-"""The running mean of the weights: what is checked, and shipped."""
+"""The running mean of the weights: what is checked, and exported."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -20,8 +21,8 @@ FILE: Final = "mean_weights.safetensors"
 class RunningMean(TrainerCallback):  # type: ignore[misc]
     """The exponential mean of the weights that learn.
 
-    It smooths away the last batches, which are few and of few speakers. It travels
-    with the checkpoints, so that a resumed run goes on with it.
+    It smooths away the last batches, which are few and of few speakers. It is kept with the
+    checkpoints, so that a resumed run goes on with it.
     """
 
     def __init__(self, decay: float) -> None:
@@ -60,15 +61,23 @@ class RunningMean(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero and not state.is_hyper_param_search:
             save_file(self.mean, f"{args.output_dir}/checkpoint-{state.global_step}/{FILE}")
 
-    def swap(self, model: torch.nn.Module) -> None:
-        """Exchange the model's weights and the mean; twice is as before."""
+    @contextmanager
+    def in_place(self, model: torch.nn.Module) -> Iterator[None]:
+        """Put the mean into the model, and the weights back at the end."""
+        self._swap(model)
+        try:
+            yield
+        finally:
+            self._swap(model)
+
+    def _swap(self, model: torch.nn.Module) -> None:
         for name, value in _learning(model):
             if name in self.mean:
                 self.mean[name], value.data = value.data, self.mean[name]
 
 
 def unwrapped(model: Any) -> Any:
-    """The model itself, where torch's DistributedDataParallel is around it."""
+    """Return the model itself, where torch's DistributedDataParallel is around it."""
     return model.module if hasattr(model, "module") else model
 
 

@@ -18,37 +18,32 @@ import jinja2
 from langidd.errors import LangiddError
 from langidd.types import Calibration
 from langidd_training.data.store import TABLE, Store
-from langidd_training.evaluation.bars import ACCURACY_BARS, STANDARD_CUT
-from langidd_training.evaluation.observations import Setting, load_observations
+from langidd_training.evaluation.bars import STANDARD_CUT
+from langidd_training.evaluation.calibrate import reliability_of
+from langidd_training.evaluation.evaluate import SCORES
+from langidd_training.evaluation.observations import load_observations
 from langidd_training.report import pictures
-from langidd_training.report.report_tables import (
+from langidd_training.report.tables import (
     bar_table,
-    baseline_table,
-    check_table,
-    condition_table,
-    corpus_table,
     data_table,
-    length_table,
-    other_table,
+    percent,
     recipe_table,
+    split_table,
 )
-from langidd_training.report.tables import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
     from matplotlib.figure import Figure
-
-    from langidd_training.evaluation.observations import Observations
 
 DOTS_PER_INCH: Final = 110
 PICTURES: Final = "pictures"
-ANSWERS: Final = (
-    "Two answers are counted. Languages (the headline): the best among the target languages. "
-    "Strict: the best of all labels, so that a word taken for `other` is wrong. Passages of "
-    "full length join short clips of one speaker; clips as they are may be single words."
+EXPLANATION: Final = (
+    "N seconds of speech of one voice, short clips joined; every voice weighs the same, languages "
+    "are the mean of their voices. Targets: the best among the target languages. All labels: the "
+    "best of all. Worst corpus: of those with five voices or more. Others named: speech in other "
+    "languages that reaches the threshold of a target. Baseline: an untouched Whisper with a "
+    "logistic regression on its language tokens."
 )
 
 
@@ -85,29 +80,38 @@ class Section:
 class Material:
     """What a report is made of. All but `evaluation` may be missing.
 
-    evaluation: directory with `evaluation.json` (and `scores.npz`), or that file.
-    run: directory of a training run. store: its prepared data. example: `(n,)` samples
-    with what they are. notes: Markdown for the card's end. baselines: evaluations of
-    other models, to stand beside.
+    Attributes:
+        evaluation: Directory with `evaluation.json` and `scores.npz`, or that JSON.
+        run: Directory of a training run.
+        store: Its prepared data.
+        notes: Markdown for the card's end.
+
     """
 
     evaluation: Path
     run: Path | None = None
     store: Path | None = None
-    example: tuple[npt.NDArray[np.float32], str] | None = None
     notes: Path | None = None
-    baselines: tuple[Path, ...] = ()
 
 
-def write_report(material: Material, out: Path, *, name: str = "uz-ru-en") -> list[Path]:
-    """Write `report.html`, `README.md` and the card's pictures; gives what was written.
+def write_report(material: Material, out: Path, *, name: str | None = None) -> list[Path]:
+    """Write `report.html`, `README.md` and the card's pictures.
 
-    Raises LangiddError where the evaluation cannot be read.
+    Args:
+        material: What it is made of.
+        out: The directory.
+        name: What the model is called; None: as the run, or as the model that was evaluated.
+
+    Returns:
+        What was written.
+
+    Raises:
+        LangiddError: The evaluation cannot be read.
+
     """
-    figures = read_figures(material.evaluation)
-    scores = _directory(material.evaluation) / "scores.npz"
-    table = load_observations(scores) if scores.is_file() else None
-    sections = list(_sections(figures, table, material))
+    found = read_figures(material.evaluation)
+    title = name or (material.run.name if material.run else Path(found["model"]).name)
+    sections = list(_sections(found, material))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=jinja2.select_autoescape(["html", "html.j2"]),
@@ -116,19 +120,19 @@ def write_report(material: Material, out: Path, *, name: str = "uz-ru-en") -> li
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    said: dict[str, Any] = {
-        "title": f"{name}: spoken language identification",
-        "summary": summary(figures),
+    content: dict[str, Any] = {
+        "title": f"{title}: spoken language identification",
+        "summary": summary(found),
         "sections": sections,
     }
     out.mkdir(parents=True, exist_ok=True)
     page, card = out / "report.html", out / "README.md"
-    page.write_text(environment.get_template("report.html.j2").render(said), encoding="utf-8")
+    page.write_text(environment.get_template("report.html.j2").render(content), encoding="utf-8")
     card.write_text(
         environment.get_template("card.md.j2").render(
-            said,
-            front_matter=front_matter(figures),
-            usage=usage(name, figures),
+            content,
+            front_matter=front_matter(found),
+            usage=usage(title, found),
             notes=material.notes.read_text(encoding="utf-8") if material.notes else "",
         ),
         encoding="utf-8",
@@ -144,7 +148,12 @@ def write_report(material: Material, out: Path, *, name: str = "uz-ru-en") -> li
 
 
 def read_figures(place: Path) -> dict[str, Any]:
-    """Read an `evaluation.json`, given itself or its directory."""
+    """Read an `evaluation.json`, given itself or its directory.
+
+    Raises:
+        LangiddError: There is none.
+
+    """
     path = place / "evaluation.json" if place.is_dir() else place
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -153,10 +162,6 @@ def read_figures(place: Path) -> dict[str, Any]:
             f"{path}: no evaluation; `langidd-train evaluate --out DIR` writes one"
         ) from error
     return found
-
-
-def _directory(place: Path) -> Path:
-    return place if place.is_dir() else place.parent
 
 
 def training_history(run: Path) -> list[dict[str, Any]]:
@@ -168,44 +173,55 @@ def training_history(run: Path) -> list[dict[str, Any]]:
     return max(found, key=len, default=[])
 
 
-def summary(figures: dict[str, Any]) -> str:
-    """Say in two sentences what the model is and what it reaches."""
-    languages = ", ".join(figures["languages"])
-    standard = (figures["lengths"].get("joined") or figures["lengths"]["clips"]).get(
-        STANDARD_CUT, {}
-    )
-    met = sum(bar["met"] for bar in figures["bars"])
+def summary(found: dict[str, Any]) -> str:
+    """Say in a few sentences what the model is and what it reaches on each split."""
+    languages = ", ".join(found["languages"])
+    reached = [
+        f"{percent(own['lengths'][STANDARD_CUT]['macro'])} % on {split}"
+        for split, own in found["splits"].items()
+        if STANDARD_CUT in own["lengths"]
+    ]
+    met = sum(bar["met"] for bar in found["bars"])
     return (
-        f"A Whisper encoder with a head that says which of {languages} is being spoken "
-        f"(labels: {', '.join(figures['labels'][:8])}), made for windows of 1 to 4 seconds. After "
-        f"{STANDARD_CUT} s of speech it is right {percent(standard.get('accuracy'))} % of the time "
-        f"on speakers it never heard (split {figures['split']}, mean of the recalls); "
-        f"{met} of {len(figures['bars'])} bars are met."
+        f"A Whisper that says which language is spoken, made for windows of 1 to 4 seconds and for "
+        f"{languages}; it has {len(found['labels'])} labels. After {STANDARD_CUT} s of speech it "
+        f"is right among these languages {' and '.join(reached)}, on speakers that training does "
+        f"not share; {met} of {len(found['bars'])} bars are met."
     )
 
 
-def usage(name: str, figures: dict[str, Any]) -> str:
-    """Say how to load it, in langidd and in transformers."""
+def usage(name: str, found: dict[str, Any]) -> str:
+    """Say how transformers loads it, and in which context langidd runs it."""
+    if "other" in found["labels"] or set(found["labels"]) == set(found["languages"]):
+        lines = (
+            "from transformers import AutoFeatureExtractor, AutoModelForAudioClassification\n\n"
+            f'model = AutoModelForAudioClassification.from_pretrained("{name}")  # its directory\n'
+            f'extractor = AutoFeatureExtractor.from_pretrained("{name}")\n'
+            'inputs = extractor(samples, sampling_rate=16_000, return_tensors="pt")\n'
+            "print(model.config.id2label[model(**inputs).logits.argmax().item()])\n"
+        )
+    else:
+        lines = (
+            "import torch\n"
+            "from transformers import AutoFeatureExtractor, WhisperForConditionalGeneration\n\n"
+            f'model = WhisperForConditionalGeneration.from_pretrained("{name}")  # its directory\n'
+            f'extractor = AutoFeatureExtractor.from_pretrained("{name}")\n'
+            'inputs = extractor(samples, sampling_rate=16_000, return_tensors="pt")\n'
+            "logits = model(**inputs, decoder_input_ids=torch.tensor([[0]])).logits[0, 0, 1:]\n"
+            'print(model.config.langidd["languages"][logits.argmax()])\n'
+        )
     context = (
-        "It is trained for speech trimmed to its length as well as for Whisper's padded 30 s; "
-        "langidd uses the former."
-        if figures["context"] == "trimmed"
+        "It is trained for speech trimmed to its length, which is how langidd runs it; "
+        "transformers pads it to 30 s."
+        if found["context"] == "trimmed"
         else "It takes speech padded with silence to 30 s, as Whisper does."
     )
-    return (
-        "```python\n"
-        "from transformers import AutoFeatureExtractor, AutoModelForAudioClassification\n\n"
-        f'model = AutoModelForAudioClassification.from_pretrained("{name}")  # its directory\n'
-        f'extractor = AutoFeatureExtractor.from_pretrained("{name}")\n'
-        'inputs = extractor(samples, sampling_rate=16_000, return_tensors="pt")\n'
-        "print(model.config.id2label[model(**inputs).logits.argmax().item()])\n"
-        f"```\n\n{context}\n"
-    )
+    return f"```python\n{lines}```\n\n{context}\n"
 
 
-def front_matter(figures: dict[str, Any]) -> str:
-    """Give the YAML that the hub reads (strings that need no quoting, one level)."""
-    languages = "".join(f"- {language}\n" for language in figures["languages"])
+def front_matter(found: dict[str, Any]) -> str:
+    """Return the YAML that the hub reads (strings that need no quoting, one level)."""
+    languages = "".join(f"- {language}\n" for language in found["languages"])
     return (
         "license: mit\nlibrary_name: transformers\npipeline_tag: audio-classification\n"
         f"language:\n{languages}tags:\n- whisper\n- spoken-language-identification\n- langidd\n"
@@ -213,93 +229,41 @@ def front_matter(figures: dict[str, Any]) -> str:
     )
 
 
-def _sections(
-    figures: dict[str, Any], table: Observations | None, material: Material
-) -> Iterable[Section]:
-    yield Section("What was asked, and what it gives", ANSWERS, bar_table(figures["bars"]))
-    lengths = {name: found for name, found in figures["lengths"].items() if found}
+def _sections(found: dict[str, Any], material: Material) -> Iterable[Section]:
+    for number, split in enumerate(found["splits"]):
+        text = EXPLANATION if number == 0 else ""
+        yield Section(f"Accuracy on {split}", text, split_table(found, split))
     yield Section(
         "Accuracy against duration",
-        "Bars are 95 % intervals, speakers drawn with replacement.",
-        length_table(figures),
-        [
-            _picture(
-                "lengths",
-                "Macro accuracy against seconds of speech",
-                pictures.accuracy_by_length(lengths, ACCURACY_BARS),
-            )
-        ],
-    )
-    baselines = [read_figures(place) for place in material.baselines]
-    if baselines:
-        yield Section("Beside other models", "", baseline_table([figures, *baselines]))
-    yield Section(
-        "Confusion",
-        "Clips as they are, best of all labels.",
+        "",
         (),
-        [
-            _picture(
-                "confusion",
-                "What each language was called, clips cut at 1 s, 3 s and whole",
-                pictures.confusions(figures["lengths"]["clips"]),
-            )
-        ],
-    )
-    yield Section("Conditions", "At 3 s, the same noise for every model.", condition_table(figures))
-    yield _certainty(figures, table)
-    if figures["others"]:
-        yield Section(
-            "Languages that it does not name",
-            "Clips at 3 s. Rejected: no language reaches the threshold.",
-            other_table(figures),
-        )
-    yield Section("Corpora", "Clips at 3 s.", corpus_table(figures))
-    if figures["espeak"] or figures["foreign_codecs"]:
-        yield Section(
-            "Language, or the recorder?",
-            "Each corpus has its own microphones and codecs. espeak-ng speaks the same sentences "
-            "in all languages with one voice, and clips pass through a codec that came with "
-            "another language: a model that has learned recorders falls apart here.",
-            check_table(figures),
-        )
+        [_picture("lengths", "Accuracy against seconds of speech",
+                  pictures.accuracy_by_length(found))],
+    )  # fmt: skip
+    if found["bars"]:
+        yield Section("What is asked, and what it gives", "", bar_table(found["bars"]))
+    directory = material.evaluation if material.evaluation.is_dir() else material.evaluation.parent
+    if (directory / SCORES).is_file():
+        yield _certainty(found, directory / SCORES)
     yield from _training(material)
 
 
-def _certainty(figures: dict[str, Any], table: Observations | None) -> Section:
-    found = figures["calibration"]["cross_fitted"]
-    shown = [
-        _picture(
-            "reliability",
-            "Confidence against accuracy, temperatures from the other half of the speakers",
-            pictures.reliability_diagram(found),
-        )
-    ]
-    if table is not None:
-        rows = table.at(Setting("clips", STANDARD_CUT, context=figures["context"]))
-        calibration = Calibration(
-            labels=table.labels,
-            unknown=tuple(set(table.labels) - set(table.targets)),
-            temperatures=tuple(tuple(point) for point in figures["temperature"]),
-            unknown_temperatures=tuple(
-                tuple(point) for point in figures.get("unknown_temperature", ())
-            ),
-            und_threshold=figures["und_threshold"],
-        )
-        if len(set(map(str, rows.language)) & {"other"}):
-            shown.append(
-                _picture(
-                    "unknown",
-                    "Languages that it does not name against those that it does, 3 s",
-                    pictures.unknown_roc(rows, calibration),
-                )
-            )
-    known = figures["calibration"]["among_languages"]
-    text = (
-        f"Calibration error over 1-5 s: {percent(known['error'])} % among the languages that it "
-        f"names, {percent(found['error'])} % with unknown languages as `other` "
-        "(fitted on one half of the speakers, measured on the other)."
+def _certainty(found: dict[str, Any], scores: Path) -> Section:
+    table = load_observations(scores)
+    calibration = Calibration(
+        labels=table.labels,
+        temperatures=tuple((float(at), float(value)) for at, value in found["temperature"]),
+        und_threshold=found["und_threshold"],
     )
-    return Section("How sure, and how rightly", text, (), shown)
+    by_split = {
+        split: reliability_of(table.at(split, STANDARD_CUT), calibration)
+        for split in found["splits"]
+        if len(table.at(split, STANDARD_CUT))
+    }
+    caption = f"Confidence against accuracy at {STANDARD_CUT} s"
+    picture = _picture("reliability", caption, pictures.reliability_diagram(by_split))
+    text = f"A window names no language below a probability of {found['und_threshold']:g}."
+    return Section("How sure it is", text, (), [picture])
 
 
 def _training(material: Material) -> Iterable[Section]:
@@ -316,14 +280,6 @@ def _training(material: Material) -> Iterable[Section]:
         )
     if material.store is not None and (material.store / TABLE).is_file():
         yield Section("What it was trained on", "", data_table(Store(material.store)))
-    if material.example is not None:
-        samples, what = material.example
-        yield Section(
-            "What it hears",
-            "",
-            (),
-            [_picture("example", what, pictures.example_picture(samples, what))],
-        )
 
 
 def _picture(name: str, caption: str, figure: Figure) -> Picture:

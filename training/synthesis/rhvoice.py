@@ -49,7 +49,9 @@ WORDS: Final = (1, 9)
 def speak(utterance: Utterance) -> npt.NDArray[np.float32]:
     """Synthesise one utterance: `(n,) float32`, mono, 16 kHz; speed and pitch in percent.
 
-    Raises LangiddError where RHVoice is missing or has no such voice.
+    Raises:
+        LangiddError: RHVoice is missing or has no such voice.
+
     """
     executable = shutil.which(RHVOICE)
     if executable is None:
@@ -104,7 +106,9 @@ def catalogue_utterances(
 ) -> list[Utterance]:
     """Draw training utterances, single words among them, for all voices of each language.
 
-    Raises LangiddError where a language has no free voice, or no catalogue was found.
+    Raises:
+        LangiddError: A language has no free voice, or no catalogue was found.
+
     """
     if unknown := [language for language in languages if language not in VOICES]:
         raise LangiddError(

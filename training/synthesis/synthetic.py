@@ -1,7 +1,7 @@
 """Speech from espeak-ng: one voice and one channel for any language.
 
 A corpus of real speech has its own microphones, rooms and codecs, and a model that has
-learned those says "Uzbek" to a Telegram message. A synthesiser with the same voice in
+learned those calls every Telegram message Uzbek. A synthesiser with the same voice in
 every language has none of that: only the language is left. So it makes a hard check
 (the same sentences in Uzbek, Russian, English, Kazakh and Turkish: `sentences.tsv`), and
 a little training data for languages that no free corpus speaks.
@@ -30,7 +30,7 @@ import soxr
 
 from langidd.errors import LangiddError
 from langidd.types import SAMPLE_RATE
-from langidd_training.data.common_voice import write_clip, write_split
+from langidd_training.data.common_voice import write_flac, write_split
 from langidd_training.synthesis.catalogues import catalogue_sentences
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ VOICES: Final = {"en": "en-us", "fr": "fr-fr", "zh": "cmn"}
 """espeak-ng's name of a language's voice, where it is not the language's code."""
 TRAINING_VARIANTS: Final = ("m1", "m2", "f1", "f2", "m4")
 EVALUATION_VARIANTS: Final = ("", "m3", "f3")
-"""Voices that training never hears; the empty one is the voice as it comes."""
+"""Voices that are not trained with; the empty one is the voice as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ class Utterance:
 def speak(utterance: Utterance) -> npt.NDArray[np.float32]:
     """Synthesise one utterance: `(n,) float32`, mono, 16 kHz.
 
-    Raises LangiddError where espeak-ng is missing or has no such voice.
+    Raises:
+        LangiddError: espeak-ng is missing or has no such voice.
+
     """
     executable = shutil.which(ESPEAK)
     if executable is None:
@@ -181,7 +183,9 @@ def catalogue_utterances(
 ) -> list[Utterance]:
     """Draw training utterances from gettext catalogues, less the evaluation's sentences.
 
-    Raises LangiddError where no language has any.
+    Raises:
+        LangiddError: No language has any.
+
     """
     sentences = catalogue_texts(directories, languages)
     return training_utterances(sentences, per_language=per_language, variants=variants, seed=seed)
@@ -192,7 +196,9 @@ def catalogue_texts(
 ) -> dict[str, list[str]]:
     """Read what there is to say, language → sentences, less the evaluation's sentences.
 
-    Raises LangiddError where no language has any.
+    Raises:
+        LangiddError: No language has any.
+
     """
     kept_back = {text for texts in parallel_sentences().values() for text in texts}
     sentences = {
@@ -221,7 +227,7 @@ def write_corpus(
     by: Callable[[Utterance], npt.NDArray[np.float32]] = speak,
     source: str = ESPEAK,
 ) -> dict[str, int]:
-    """Speak them all into Common Voice's layout; gives clips by language.
+    """Speak them all into Common Voice's layout; returns clips by language.
 
     `by` gives an utterance's sound, `(n,) float32` at 16 kHz; `source` names the corpus.
     Clips that are there already are kept, so a run that was stopped goes on.
@@ -234,7 +240,7 @@ def write_corpus(
         name = f"{utterance.file_stem}.flac"
         path = directory / folder / "clips" / name
         if not path.exists():
-            write_clip(path, by(utterance))
+            write_flac(path, by(utterance))
         return folder, utterance, name
 
     with ThreadPoolExecutor(workers) as pool:

@@ -10,14 +10,15 @@ from langidd.decision.decider import Decider
 from langidd.decision.presets import PRESETS
 from langidd.errors import ModelError, SourceError
 from langidd.types import Pause, Scores
+from langidd_training.data.common_voice import write_flac
+from langidd_training.data.fingerprint import model_fingerprint
 from langidd_training.decisions.clips import ClipError, read_clips, voice, voiced_spans
-from langidd_training.decisions.mix import MixSettings, make_mix, write_flac
+from langidd_training.decisions.mix import MixSettings, make_mix
 from langidd_training.decisions.noises import NOISES, music, noise
 from langidd_training.decisions.replay import (
     Replay,
     decide,
     kind_of,
-    model_fingerprint,
     recordings,
 )
 from langidd_training.decisions.score import tally
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from langidd.types import Window
-    from langidd_training.decisions.clips import Clip
+    from langidd_training.data.corpus import Clip
 
 
 def by_level(window: Window) -> list[float]:
@@ -48,7 +49,7 @@ def clips(corpora: Path) -> list[Clip]:
     """A few clips of each language: decoding all would take minutes."""
     chosen: list[Clip] = []
     for language in ("uz", "ru", "en", "kk"):
-        chosen += [clip for clip in read_clips(corpora) if clip.language == language][:12]
+        chosen += [clip for clip in read_clips(corpora) if clip.locale == language][:12]
     return chosen
 
 
@@ -232,7 +233,7 @@ def test_the_truth_of_a_mix_is_where_speech_is_heard(clips: list[Clip], tmp_path
 def test_halves_share_no_speaker_and_together_are_all(corpora: Path):
     whole = read_clips(corpora)
     halves = read_clips(corpora, half="a"), read_clips(corpora, half="b")
-    speakers = [{(clip.language, clip.speaker) for clip in half} for half in halves]
+    speakers = [{(clip.locale, clip.speaker) for clip in half} for half in halves]
     assert not speakers[0] & speakers[1]
     assert len(halves[0]) + len(halves[1]) == len(whole)
     for language in ("uz", "ru", "en"):

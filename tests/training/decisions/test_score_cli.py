@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from langidd_training.cli import app
-from langidd_training.decisions.mix import write_flac
+from langidd_training.data.common_voice import write_flac
 from langidd_training.decisions.replay import recordings
 from langidd_training.decisions.truth import TruthSpan, write_truth
 
@@ -37,7 +37,7 @@ def test_the_packaged_model_is_scored_on_the_demo_conversation(runner: CliRunner
     assert made["all"]["switches within 3 s"]["value"] == 100.0
     assert made["all"]["wrong language"]["value"] < 30.0
     assert made["model_s"] > 0.0
-    # the second time is read from the cache, the naive rule hears the same scores
+    # the second time is read from the cache, the naive rule gets the same scores
     shown = runner.invoke(app, ["score", *flags, "--rule", "majority"])
     assert shown.exit_code == 0, shown.output
     assert "first decision right" in shown.stdout

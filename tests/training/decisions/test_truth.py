@@ -108,6 +108,6 @@ def test_speech_until_rises_from_nought_to_all(pieces: list[tuple[float, float]]
         spans.append(TruthSpan(at + hole, at + hole + length, "uz"))
         at += hole + length
     truth = Truth(tuple(spans))
-    heard = [truth.speech_until(at * step / 20) for step in range(21)]
-    assert heard == sorted(heard)
-    assert heard[-1] == pytest.approx(sum(length for length, _ in pieces))
+    spoken_s = [truth.speech_until(at * step / 20) for step in range(21)]
+    assert spoken_s == sorted(spoken_s)
+    assert spoken_s[-1] == pytest.approx(sum(length for length, _ in pieces))

@@ -1,4 +1,4 @@
-"""Speakers who take turns, and the tape that they speak onto."""
+"""Speakers who take turns, and the recording that their turns are put together to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from langidd.types import SAMPLE_RATE
-from langidd_training.decisions.clips import Clip, ClipError, voice
+from langidd_training.data.corpus import OTHER, Clip
+from langidd_training.decisions.clips import ClipError, voice
 from langidd_training.decisions.noises import noise, unit
 from langidd_training.decisions.truth import TruthSpan
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Samples = npt.NDArray[np.float32]
 
 NOISE_DB: Final = 10.0
-"""How far the noise under a tape lies below the speech."""
+"""How far the noise under a recording lies below the speech."""
 
 SPEECH_LEVEL: Final = 0.05
 """RMS of speech: -26 dB of full scale, as telephony has it."""
@@ -30,7 +31,7 @@ _MOST_OF_A_SPEAKER_S: Final = 60.0
 
 
 @dataclass(slots=True)
-class Tape:
+class Recording:
     """A recording in the making."""
 
     rng: np.random.Generator
@@ -89,8 +90,8 @@ class Speakers:
         self.rng = rng
         groups: dict[tuple[bool, str], dict[tuple[str, str], list[Clip]]] = {}
         for clip in clips:
-            group = groups.setdefault((clip.known, clip.language), {})
-            group.setdefault((clip.source, clip.speaker), []).append(clip)
+            group = groups.setdefault((clip.language != OTHER, clip.locale), {})
+            group.setdefault((clip.corpus, clip.speaker), []).append(clip)
         self._groups: dict[tuple[bool, str], tuple[list[list[Clip]], npt.NDArray[np.float64]]] = {}
         for key in sorted(groups):
             people, weights = [], []
@@ -117,16 +118,16 @@ class Speakers:
         at, wanted = 0, round(length_s * SAMPLE_RATE)
         gain = 10.0 ** (self.rng.uniform(-4.0, 4.0) / 20.0) * SPEECH_LEVEL
         for index in self.rng.permutation(len(clips)):
-            heard = voice(clips[index].path)
+            speech = voice(clips[index].path)
             if pieces:
                 pause = round(self.rng.uniform(0.15, 0.35) * SAMPLE_RATE)
                 pieces.append(self.rng.standard_normal(pause).astype(np.float32) * np.float32(1e-3))
                 at += pause
             voiced += [
-                (at / SAMPLE_RATE + start, at / SAMPLE_RATE + end) for start, end in heard.voiced
+                (at / SAMPLE_RATE + start, at / SAMPLE_RATE + end) for start, end in speech.voiced
             ]
-            pieces.append(unit(heard.samples) * np.float32(gain))
-            at += len(heard.samples)
+            pieces.append(unit(speech.samples) * np.float32(gain))
+            at += len(speech.samples)
             if at >= wanted:
                 break
         most_s = min(at, wanted) / SAMPLE_RATE
