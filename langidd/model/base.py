@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from langidd.types import Calibration, Scores, Span, Window
+    from langidd.types import Calibration, Scores, Window
 
 Precision = Literal["f32", "bf16", "f16"]
 """What an engine computes in."""
@@ -114,14 +114,11 @@ class Engine(Protocol):
     def warm_up(self, durations_s: Iterable[float]) -> None:
         """Run once for each duration, so that the first windows are as fast as later ones."""
 
-    def logits(
-        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span] | None = None
-    ) -> npt.NDArray[np.float32]:
+    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         """Score windows.
 
         Args:
             windows: Each `(n,) float32` at 16 kHz, 30 s at most.
-            spans: Where they lie in their sources: windows that overlap share work.
 
         Returns:
             `(windows, labels) float32`.

@@ -111,9 +111,7 @@ class EngineModel:
         if largest is not None and len(windows) > largest:
             return self._in_parts(windows, largest)
         try:
-            rows = self._loaded.logits(
-                [window.samples for window in windows], [window.span for window in windows]
-            )
+            rows = self._loaded.logits([window.samples for window in windows])
         except Exception as error:  # noqa: BLE001 - each kind has its own answer
             failure = error
         else:

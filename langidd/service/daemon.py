@@ -251,6 +251,8 @@ class Daemon:
         """Put together everything that one source needs."""
         assert self._batcher is not None  # noqa: S101 - the model is loaded before
         name = source.name
+        # Known before the source is opened: a recording waits for the model, sound does not.
+        live = source.file is None or source.realtime
         supervised = supervise(source, self._results.health)
         self.metrics.watch(name, supervised)
         vad = self._settings.vad
@@ -261,10 +263,10 @@ class Daemon:
             frontend=self._frontend(name, vad, self._settings.windows),
             batcher=self._batcher,
             rule=self._decider(self._settings, source),
-            live=supervised.live,
+            live=live,
             on_chunk=lambda chunk: self._results.audio(name, chunk),
             on_scores=self._results.scores,
-            on_decision=lambda decision: self._results.decision(decision, live=supervised.live),
+            on_decision=lambda decision: self._results.decision(decision, live=live),
         )
 
     # Shutdown.

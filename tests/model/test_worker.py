@@ -47,10 +47,7 @@ class Device:
     def warm_up(self, durations_s: Iterable[float]) -> None:
         assert list(durations_s)
 
-    def logits(
-        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span]
-    ) -> npt.NDArray[np.float32]:
-        assert len(spans) == len(windows)
+    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         if len(windows) > self.fits:
             raise DeviceMemoryError(f"{self.device} is out of memory")
         if len(self.batches) == self.lost_at:

@@ -18,7 +18,6 @@ from langidd.model.whisper.log_mel import (
     log_mel,
 )
 from langidd.model.whisper.openvino_graph import FEATURES, FRAMES, build_graph
-from langidd.model.whisper.overlap import OverlappingLogMel
 from langidd.model.whisper.passes import Passes
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from langidd.model.base import Precision
     from langidd.model.whisper.checkpoint import Checkpoint, Context
     from langidd.model.whisper.passes import Pass
-    from langidd.types import Span
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +110,6 @@ class OpenVinoEngine:
                 f"model.precision: this processor does not compute in {precision}; "
                 f"auto is {self.precision} here"
             )
-        self._log_mel = OverlappingLogMel(self._mels)
         self._requests: deque[Any] = deque()
 
     def _compile(self, checkpoint: Checkpoint) -> Any:
@@ -142,15 +139,11 @@ class OpenVinoEngine:
             silence = np.zeros(positions * SAMPLES_PER_POSITION, np.float32)
             self.logits([silence] * size)
 
-    def logits(
-        self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span] | None = None
-    ) -> npt.NDArray[np.float32]:
+    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         """Score windows of any lengths.
 
         Args:
             windows: Each `(n,) float32` at 16 kHz; of one longer than 30 s the last 30 s count.
-            spans: Where they lie in their sources: what a window shares with its source's last
-                one is then not computed again.
 
         Returns:
             `(windows, labels) float32`.
@@ -161,21 +154,14 @@ class OpenVinoEngine:
         """
         scores = np.empty((len(windows), len(self.labels)), np.float32)
         for each in self._passes.plan(windows):
-            features, frames = self._features(
-                each,
-                [windows[index] for index in each.members],
-                None if spans is None else [spans[index] for index in each.members],
-            )
+            features, frames = self._features(each, [windows[index] for index in each.members])
             scores[each.members] = self.score_features(features, frames)[: len(each.members)]
         if not np.isfinite(scores).all():
             raise ModelError(f"model {self.name}: gave a score that is not a number")
         return scores
 
     def _features(
-        self,
-        shape: Pass,
-        windows: list[npt.NDArray[np.float32]],
-        spans: list[Span] | None,
+        self, shape: Pass, windows: list[npt.NDArray[np.float32]]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
         longest = shape.positions * FRAMES_PER_POSITION
         features = np.zeros((shape.size, self._mels, longest), np.float32)
@@ -183,11 +169,8 @@ class OpenVinoEngine:
         for row, window in enumerate(windows):
             kept = self._passes.cut(window)
             frames[row] = len(kept) // HOP_SAMPLES
-            if spans is None or len(kept) > len(window) or self.context == "padded":
-                computed = log_mel(kept[None], self._mels)[0]
-            else:
-                computed = self._log_mel.log_mel(kept, spans[row].source, spans[row].end)
-            features[row, :, : frames[row]] = computed
+            # Each by itself: a window's score must not depend, by a rounding, on its company.
+            features[row, :, : frames[row]] = log_mel(kept[None], self._mels)[0]
         return features, frames
 
     def score_features(

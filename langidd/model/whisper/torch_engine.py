@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from langidd.model.base import Precision
     from langidd.model.whisper.checkpoint import Checkpoint, Context
     from langidd.model.whisper.passes import Pass
-    from langidd.types import Span
 
 BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 """Windows of a pass: each size is captured as a CUDA graph."""
@@ -124,16 +123,11 @@ class Classifier:
             for _ in range(2 if self._on_cuda else 1):
                 self.logits([silence] * size)
 
-    def logits(
-        self,
-        windows: Sequence[npt.NDArray[np.float32]],
-        spans: Sequence[Span] | None = None,  # noqa: ARG002 - an engine's form
-    ) -> npt.NDArray[np.float32]:
+    def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         """Score windows of any lengths.
 
         Args:
             windows: Each `(n,) float32`, 16 kHz; of one longer than 30 s the last 30 s count.
-            spans: Where they lie in their sources; nothing is shared between them.
 
         Returns:
             `(windows, labels) float32`.
