@@ -51,19 +51,19 @@ class DeciderSettings:
 
     """
 
-    mean_dwell_s: float = 5.0
-    pause_switch_probability: float = 0.1
+    mean_dwell_s: float = 8.0
+    pause_switch_probability: float = 0.02
     decay_s: float = 120.0
-    evidence_weight: float = 2.0
-    outlier_weight: float = 0.015
+    evidence_weight: float = 1.5
+    outlier_weight: float = 0.002
     und_weight: float = 0.45
     und_prior: float = 0.05
-    enter_threshold: float = 0.85
-    first_enter_threshold: float = 0.82
-    leave_threshold: float = 0.05
+    enter_threshold: float = 0.7
+    first_enter_threshold: float = 0.8
+    leave_threshold: float = 0.15
     debounce_s: float = 0.0
-    leave_debounce_s: float = 2.0
-    min_dwell_s: float = 1.5
+    leave_debounce_s: float = 1.0
+    min_dwell_s: float = 1.0
     no_speech_after_s: float = 30.0
     confidence_slope: float = 0.81
 
@@ -106,13 +106,14 @@ FAST: Final = replace(
     mean_dwell_s=4.0,
     pause_switch_probability=0.15,
     evidence_weight=3.0,
+    outlier_weight=0.015,
     enter_threshold=0.75,
     first_enter_threshold=0.75,
     leave_threshold=0.1,
     leave_debounce_s=1.0,
     min_dwell_s=0.5,
     no_speech_after_s=15.0,
-    confidence_slope=0.7,
+    confidence_slope=0.77,
 )
 STEADY: Final = replace(
     BALANCED,
@@ -126,7 +127,7 @@ STEADY: Final = replace(
     leave_debounce_s=3.0,
     min_dwell_s=3.0,
     no_speech_after_s=60.0,
-    confidence_slope=0.73,
+    confidence_slope=0.8,
 )
 
 PRESETS: Final[Mapping[str, DeciderSettings]] = MappingProxyType(
