@@ -181,6 +181,11 @@ class Calibration:
     candidates: tuple[str, ...] = ()
 
     @property
+    def default_languages(self) -> tuple[str, ...]:
+        """The languages that a source may speak where its settings name none."""
+        return self.candidates or self.languages
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """The labels that are languages."""
         return tuple(label for label in self.labels if label not in self.unknown)

@@ -24,8 +24,9 @@ def candidate_languages(
 
     """
     known = calibration.languages
-    default = calibration.candidates or known
-    chosen = default if candidates is None else tuple(dict.fromkeys(candidates))
+    chosen = (
+        calibration.default_languages if candidates is None else tuple(dict.fromkeys(candidates))
+    )
     for language in chosen:
         if language not in known:
             raise ConfigError(

@@ -27,7 +27,7 @@ class NaiveRule:
         """Take one window's scores: a `change` or an `update`."""
         probabilities = scores.probabilities
         label = max(probabilities, key=lambda name: (probabilities[name], name))
-        best = label if label in self._calibration.languages else UNCERTAIN
+        best = label if label in self._calibration.default_languages else UNCERTAIN
         language = self.judge(best, probabilities[label])
         previous, changed = self._language, language != self._language
         if changed:

@@ -103,7 +103,9 @@ def tallies(material: Material, make_rule: Callable[[str], Rule]) -> list[Tally]
     results = []
     for scored, truth in zip(material.scored, material.truths, strict=True):
         decisions = decide(scored, make_rule(scored.name))
-        one = tally(scored.name, decisions, truth, material.calibration.languages, scored.audio_s)
+        one = tally(
+            scored.name, decisions, truth, material.calibration.default_languages, scored.audio_s
+        )
         one.model_s, one.other_s = scored.model_s, scored.other_s
         results.append(one)
     return results
