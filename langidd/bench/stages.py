@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
 
 from langidd.model.whisper.architecture import window_flops
 from langidd.model.whisper.log_mel import FRAMES_PER_POSITION, SAMPLES_PER_POSITION, log_mel
+from langidd.openvino_runtime import op, ov
 from langidd.speech.silero import BLOCK_SAMPLES, SileroNetwork
 from langidd.types import SAMPLE_RATE
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
 
 from langidd.errors import ModelError
+from langidd.openvino_runtime import op, ov
 from langidd.speech.silero_weights import read_silero_weights
 
 if TYPE_CHECKING:

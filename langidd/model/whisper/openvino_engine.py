@@ -7,7 +7,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-import openvino as ov
 
 from langidd.errors import ModelError
 from langidd.model.whisper.checkpoint import open_checkpoint
@@ -19,6 +18,7 @@ from langidd.model.whisper.log_mel import (
 )
 from langidd.model.whisper.openvino_graph import FEATURES, FRAMES, build_graph
 from langidd.model.whisper.passes import Passes
+from langidd.openvino_runtime import ov
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

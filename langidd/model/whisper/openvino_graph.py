@@ -15,12 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
 
 from langidd.model.whisper.architecture import EMBEDDING, EMBEDDING_POSITIONS, LAYER_WEIGHTS
 from langidd.model.whisper.checkpoint import HEAD_WEIGHT
 from langidd.model.whisper.log_mel import FRAMES_PER_POSITION
+from langidd.openvino_runtime import op, ov
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
