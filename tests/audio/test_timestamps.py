@@ -152,7 +152,8 @@ def test_all_that_can_happen_to_stamps_at_once(  # noqa: PLR0917 - what hypothes
 ):
     frame_s = frame_ms / 1_000
     times = regular(40, frame_s)
-    together = min(together, int(1 / frame_s))
+    # Frames that share a stamp span at most a second of the stamps' time.
+    together = min(together, max(1, int(1 / (frame_s * max(scale, 1.0)))))
     stamps: Stamps = [scale * float(time or 0) for time in shared(times, together)]
     stamps = jittering([float(stamp or 0) for stamp in stamps], jitter_s, seed)
     if step_s:

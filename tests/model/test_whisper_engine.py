@@ -217,9 +217,9 @@ def test_real_speech_in_32_bits_is_that_of_transformers(
     engine_of: Kind, stock_logits: Any, real_windows: Any
 ) -> None:
     windows = real_windows(24, 2.0)
-    expected = stock_logits(_bundled("uz-ru-en"), windows, 2.0)
+    expected = _headed(stock_logits(_bundled("uz-ru-en"), windows, 2.0))
     ours = engine_of("uz-ru-en", context="trimmed").logits(windows)
-    np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=1e-5)
+    np.testing.assert_allclose(ours, expected, atol=5e-4, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -227,9 +227,11 @@ def test_real_speech_in_32_bits_is_that_of_transformers(
 def test_real_speech_is_labelled_as_in_32_bits(stock_logits: Any, real_windows: Any) -> None:
     windows = real_windows(1000, 2.0)
     assert len(windows) == 1000
-    expected = stock_logits(_bundled("uz-ru-en"), windows, 2.0)
+    expected = _headed(stock_logits(_bundled("uz-ru-en"), windows, 2.0))
     ours = OPENVINO("uz-ru-en", context="trimmed", precision="auto").logits(windows)
-    assert np.mean(ours.argmax(axis=1) == expected.argmax(axis=1)) >= 0.998
+    # The three candidates are the first labels.
+    same = ours[:, :3].argmax(axis=1) == expected[:, :3].argmax(axis=1)
+    assert np.mean(same) >= 0.998
 
 
 @pytest.mark.gpu
@@ -265,6 +267,13 @@ def test_a_device_that_is_not_there_is_named(stock_model: Path) -> None:
         pytest.skip("this machine has a CUDA device")
     with pytest.raises(DeviceLostError, match="there is no cuda:0 on this machine"):
         load_classifier(str(stock_model), device="cuda:0")
+
+
+def _headed(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The shipped model's own head over the language tokens, which transformers does not know."""
+    tensors = load_file(_bundled("uz-ru-en") / "model.safetensors")
+    headed: npt.NDArray[np.float32] = logits @ tensors[HEAD_WEIGHT].T + tensors[HEAD_BIAS]
+    return headed
 
 
 def _bundled(name: str) -> Path:

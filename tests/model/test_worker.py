@@ -91,11 +91,9 @@ async def test_an_engine_that_takes_two_batches_at_a_time_gets_two() -> None:
     class Pair(Device):
         in_flight = 2
 
-        def logits(
-            self, windows: Sequence[npt.NDArray[np.float32]], spans: Sequence[Span]
-        ) -> npt.NDArray[np.float32]:
+        def logits(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
             both.wait()
-            return super().logits(windows, spans)
+            return super().logits(windows)
 
     model = await _started(Pair())
     assert model.info().in_flight == 2
