@@ -167,6 +167,14 @@ def test_all_that_can_happen_to_stamps_at_once(  # noqa: PLR0917 - what hypothes
     assert holes_of(stamps, frame_s) == {}
 
 
+@pytest.mark.xfail(
+    strict=True, reason="in the first seconds, steps of 3.3 s of the stamps are taken for a hole"
+)
+def test_scaled_stamps_that_a_second_of_sound_shares_are_no_hole():
+    stamps = [3.3 * float(time or 0) for time in shared(regular(40, 0.1), 10)]
+    assert holes_of(stamps, 0.1) == {}
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     holes=st.dictionaries(st.integers(160, 2_900), st.floats(0.02, 100), min_size=1, max_size=20),

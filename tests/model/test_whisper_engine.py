@@ -219,20 +219,18 @@ def test_real_speech_in_32_bits_is_that_of_transformers(
     windows = real_windows(24, 2.0)
     expected = _headed(stock_logits(_bundled("uz-ru-en"), windows, 2.0))
     ours = engine_of("uz-ru-en", context="trimmed").logits(windows)
-    np.testing.assert_allclose(ours, expected, atol=5e-4, rtol=1e-5)
+    np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.xfail(reason="in bf16 the shipped weights agree on 99.3 %, not on 99.8 %")
+@pytest.mark.xfail(reason="in bf16 the shipped weights agree on 98.8 % of labels, not on 99.8 %")
 def test_real_speech_is_labelled_as_in_32_bits(stock_logits: Any, real_windows: Any) -> None:
     windows = real_windows(1000, 2.0)
     assert len(windows) == 1000
     expected = _headed(stock_logits(_bundled("uz-ru-en"), windows, 2.0))
     ours = OPENVINO("uz-ru-en", context="trimmed", precision="auto").logits(windows)
-    # The three candidates are the first labels.
-    same = ours[:, :3].argmax(axis=1) == expected[:, :3].argmax(axis=1)
-    assert np.mean(same) >= 0.998
+    assert np.mean(ours.argmax(axis=1) == expected.argmax(axis=1)) >= 0.998
 
 
 @pytest.mark.gpu
